@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The machine as KVM has it: memory, interrupt controller, lines and notifications.
+//!
+//! There is no timer chip (PIT): with kvm-clock, the TSC deadline timer and an always running
+//! APIC timer, all of which the CPUID profile promises, Linux neither calibrates with it nor
+//! takes its interrupt (`arch/x86/kernel/apic/apic.c`, `apic_needs_pit`).
+#![expect(unsafe_code, reason = "gives guest memory to KVM")]
+
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::vcpu::Vcpu;
+use super::{API_VERSION, KvmError, refused};
+use crate::arch::x86_64::cpuid::Profile;
+use crate::arch::x86_64::layout;
+use crate::memory::GuestMemory;
+
+/// A virtual machine without vCPUs or devices yet.
+pub(crate) struct Vm {
+    kvm: Kvm,
+    fd: VmFd,
+    /// KVM refers to its pages by address; held so that nobody thinks them free.
+    _memory: GuestMemory,
+}
+
+impl Vm {
+    /// A machine with this memory and KVM's interrupt controller.
+    pub(crate) fn new(kvm: OwnedFd, memory: &GuestMemory) -> Result<Self, KvmError> {
+        // SAFETY: the number must be an open descriptor nobody else closes: it comes out of an
+        // OwnedFd, which gives it up here. That it is KVM is asked next; ioctls of another kind
+        // of file fail.
+        let kvm = unsafe { Kvm::from_raw_fd(kvm.into_raw_fd()) };
+        let version = kvm.get_api_version();
+        if version != API_VERSION {
+            return Err(KvmError::NotKvm(version));
+        }
+        if !kvm.check_extension(Cap::TscDeadlineTimer) {
+            return Err(KvmError::Lacks("the TSC deadline timer"));
+        }
+        let fd = loop {
+            match kvm.create_vm() {
+                // Creating the machine waits for every CPU of the host, and signals arrive.
+                Err(error) if error.errno() == libc::EINTR => {}
+                other => break other.map_err(refused("create a virtual machine"))?,
+            }
+        };
+        fd.set_identity_map_address(layout::KVM_IDENTITY_MAP)
+            .map_err(refused("place its identity map"))?;
+        fd.set_tss_address(layout::KVM_TSS)
+            .map_err(refused("place its task state segment"))?;
+        fd.create_irq_chip()
+            .map_err(refused("create an interrupt controller"))?;
+        let vm = Self {
+            kvm,
+            fd,
+            _memory: memory.clone(),
+        };
+        for (slot, region) in (0..).zip(memory.iter()) {
+            vm.add_memory(slot, region)?;
+        }
+        Ok(vm)
+    }
+
+    fn add_memory(
+        &self,
+        slot: u32,
+        region: &vm_memory::GuestRegionMmap<()>,
+    ) -> Result<(), KvmError> {
+        let region = kvm_userspace_memory_region {
+            slot,
+            flags: 0,
+            guest_phys_addr: region.start_addr().0,
+            memory_size: region.len(),
+            userspace_addr: region.as_ptr().addr() as u64,
+        };
+        // SAFETY: the range must be memory of this process for as long as the machine runs, and
+        // no Rust reference may expect it unchanged: it is guest memory, which memory.rs never
+        // unmaps and which is reached through volatile accesses only.
+        unsafe { self.fd.set_user_memory_region(region) }
+            .map_err(refused("take the guest's memory"))
+    }
+
+    /// An eventfd that raises interrupt line `irq` when written to.
+    pub(crate) fn interrupt_line(&self, irq: u32) -> Result<EventFd, KvmError> {
+        let line =
+            EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(KvmError::EventFd)?;
+        self.fd
+            .register_irqfd(&line, irq)
+            .map_err(refused("take an interrupt line"))?;
+        Ok(line)
+    }
+
+    /// Has KVM write `event` when the guest writes `queue` to `address`, without an exit.
+    pub(crate) fn notify(&self, event: &EventFd, address: u64, queue: u32) -> Result<(), KvmError> {
+        self.fd
+            .register_ioevent(event, &IoEventAddress::Mmio(address), queue)
+            .map_err(refused("take a queue's notification"))
+    }
+
+    /// `count` vCPUs; the first starts at `entry`, the others wait until it wakes them.
+    pub(crate) fn vcpus(&self, count: u8, entry: u64) -> Result<Vec<Vcpu>, KvmError> {
+        let supported = self
+            .kvm
+            .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+            .map_err(refused("say what processor it offers"))?;
+        let mut profile = Profile::new(&supported, count).ok_or(KvmError::Profile)?;
+        let mut vcpus = Vec::with_capacity(usize::from(count));
+        for id in 0..count {
+            let fd = self
+                .fd
+                .create_vcpu(u64::from(id))
+                .map_err(refused("create a vCPU"))?;
+            let entry = (id == 0).then_some(entry);
+            vcpus.push(Vcpu::new(fd, profile.for_vcpu(id), entry)?);
+        }
+        Ok(vcpus)
+    }
+}

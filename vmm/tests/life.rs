@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The whole program `ampoule-vmm` with guests of a few instructions, from its arguments to its
+//! exit status. Tier 2: needs a `/dev/kvm` that opens; where none does, each test says that it
+//! was skipped. Real kernels are the business of the package `host`.
+#![cfg(test)]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal, kill_process};
+use vmm::config::{Config, Descriptors};
+use vmm::control::{self, Body, ControlError, End, Ended, Stop};
+
+/// `mov al, 0xfe; out 0x64, al; jmp $`.
+const RESET: &[u8] = b"\xb0\xfe\xe6\x64\xeb\xfe";
+/// `ud2` without an IDT.
+const TRIPLE_FAULT: &[u8] = b"\x0f\x0b";
+/// `jmp $`.
+const SPIN: &[u8] = b"\xeb\xfe";
+/// `cli; hlt`.
+const HALT: &[u8] = b"\xfa\xf4";
+/// `mov dx, 0x3f8; mov al, 'x'; out dx, al; mov al, 0xfe; out 0x64, al; jmp $`.
+const PRINT: &[u8] = b"\x66\xba\xf8\x03\xb0x\xee\xb0\xfe\xe6\x64\xeb\xfe";
+
+/// An ELF kernel of one page at 1 MiB that begins with `code`.
+fn kernel(code: &[u8]) -> Vec<u8> {
+    let mut file = vec![0; 0x2000];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    let number = |n: u64| n.to_le_bytes();
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[2, 0, 62, 0]); // Executable, x86-64.
+    put(24, &number(0x10_0000)); // Entry.
+    put(32, &number(64)); // Program headers.
+    put(54, &[56, 0, 1, 0]); // Their size and number.
+    put(64, &[1, 0, 0, 0]); // PT_LOAD.
+    put(72, &number(0x1000)); // Offset.
+    put(80, &number(0xffff_ffff_8010_0000)); // Linked address.
+    put(88, &number(0x10_0000)); // Physical address.
+    put(96, &number(0x1000)); // Bytes in the file...
+    put(104, &number(0x1000)); // ...and in memory.
+    put(0x1000, code);
+    file
+}
+
+/// What a test asks for.
+struct Options {
+    kernel: Vec<u8>,
+    cpus: u64,
+    life: u64,
+    console: bool,
+    /// As the first process of a PID namespace.
+    first: bool,
+    /// The supervisor never reads, and what it was sent has filled its socket.
+    deaf: bool,
+}
+
+impl Options {
+    fn new(code: &[u8]) -> Self {
+        Self {
+            kernel: kernel(code),
+            cpus: 1,
+            life: 60_000,
+            console: false,
+            first: false,
+            deaf: false,
+        }
+    }
+}
+
+/// A running VMM and its supervisor's end.
+struct Guest {
+    control: OwnedFd,
+    _connector: OwnedFd,
+    child: Child,
+}
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    socketpair(AddressFamily::UNIX, kind, flags, None).unwrap()
+}
+
+fn file(bytes: &[u8]) -> OwnedFd {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.into()
+}
+
+fn start(options: &Options) -> Option<Guest> {
+    let kvm = File::options().read(true).write(true).open("/dev/kvm");
+    let Ok(kvm) = kvm else {
+        eprintln!("SKIPPED, tier 2: /dev/kvm does not open");
+        return None;
+    };
+    let (control, guest_control) = pair();
+    let (connector, guest_connector) = pair();
+    if options.deaf {
+        while rustix::net::send(&guest_control, &[0; 1024], SendFlags::DONTWAIT).is_ok() {}
+    }
+    let inherited = [
+        kvm.into(),
+        file(&options.kernel),
+        guest_control,
+        guest_connector,
+    ];
+    for descriptor in &inherited {
+        fcntl_setfd(descriptor, FdFlags::empty()).unwrap();
+    }
+    let [kvm, kernel, control_fd, connector_fd] = inherited.each_ref().map(AsRawFd::as_raw_fd);
+    let config = Config {
+        vcpus: options.cpus.try_into().unwrap(),
+        memory: 64.try_into().unwrap(),
+        life: Duration::from_millis(options.life).try_into().unwrap(),
+        debug_console: options.console,
+        descriptors: Descriptors {
+            kvm,
+            kernel,
+            control: control_fd,
+            connector: connector_fd,
+            vsock: None,
+            drives: Vec::new(),
+        },
+    };
+    let vmm = env!("CARGO_BIN_EXE_ampoule-vmm");
+    let mut command = Command::new(if options.first { "unshare" } else { vmm });
+    if options.first {
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            vmm,
+        ]);
+    }
+    command.args(config.to_args()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let _connector = connector;
+    Some(Guest {
+        control,
+        _connector,
+        child,
+    })
+}
+
+impl Guest {
+    /// Waits until the guest runs.
+    fn running(&self) {
+        let (body, _) = control::receive(&self.control).unwrap();
+        let Body::Running(running) = body else {
+            panic!("{body:?}");
+        };
+        assert!(running.entered_ns < running.mapped_ns);
+        assert!(running.mapped_ns < running.running_ns);
+    }
+
+    /// The last word, and everything after it.
+    fn ended(mut self) -> (Ended, ExitStatus, String) {
+        let (body, _) = control::receive(&self.control).unwrap();
+        let Body::Ended(ended) = body else {
+            panic!("{body:?}");
+        };
+        let closed = control::receive(&self.control);
+        assert!(matches!(closed, Err(ControlError::Closed)), "{closed:?}");
+        let (status, errors) = self.gone();
+        (ended, status, errors)
+    }
+
+    fn gone(&mut self) -> (ExitStatus, String) {
+        let mut errors = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        (self.child.wait().unwrap(), errors)
+    }
+
+    /// The VMM itself, below `unshare` if that started it.
+    fn pid(&self) -> Pid {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let child = children.unwrap_or_default();
+        let id = child.trim().parse().unwrap_or(id);
+        Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn each_way_a_guest_ends_itself_is_told_apart() {
+    for (code, end) in [(RESET, End::Reset), (TRIPLE_FAULT, End::TripleFault)] {
+        let Some(guest) = start(&Options::new(code)) else {
+            return;
+        };
+        guest.running();
+        let (ended, status, errors) = guest.ended();
+        assert_eq!(
+            (ended.end(), status.code()),
+            (end, Some(0)),
+            "{}",
+            ended.detail
+        );
+        assert_eq!(errors, "");
+    }
+}
+
+#[test]
+fn a_life_ends_whatever_the_guest_does_and_with_nobody_to_tell() {
+    for (code, first) in [(SPIN, false), (HALT, false), (SPIN, true)] {
+        let life = 300;
+        let options = Options {
+            life,
+            first,
+            ..Options::new(code)
+        };
+        let Some(guest) = start(&options) else { return };
+        let since = Instant::now();
+        guest.running();
+        let (ended, status, _) = guest.ended();
+        assert_eq!((ended.end(), status.code()), (End::Life, Some(0)));
+        assert_eq!(ended.detail, "the guest's life of 300ms is over");
+        assert!(
+            since.elapsed() >= Duration::from_millis(250),
+            "{:?}",
+            since.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_guest_whose_supervisor_is_gone_dies_at_its_life() {
+    let options = Options {
+        life: 400,
+        ..Options::new(SPIN)
+    };
+    let Some(mut guest) = start(&options) else {
+        return;
+    };
+    guest.running();
+    // The supervisor's end closes.
+    guest.control = pair().0;
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(guest.child.try_wait().unwrap().is_none());
+    assert_eq!(guest.gone().0.code(), Some(0));
+}
+
+#[test]
+fn a_vmm_that_is_stuck_is_ended_by_the_timer_of_last_resort() {
+    for first in [false, true] {
+        let options = Options {
+            life: 200,
+            deaf: true,
+            first,
+            ..Options::new(SPIN)
+        };
+        let Some(mut guest) = start(&options) else {
+            return;
+        };
+        assert_eq!(guest.gone().0.code(), Some(4));
+    }
+}
+
+#[test]
+fn stop_and_sigterm_end_a_guest_at_once() {
+    for (first, signal) in [(false, false), (false, true), (true, true)] {
+        let options = Options {
+            cpus: 2,
+            first,
+            ..Options::new(SPIN)
+        };
+        let Some(guest) = start(&options) else { return };
+        guest.running();
+        if signal {
+            kill_process(guest.pid(), Signal::TERM).unwrap();
+        } else {
+            control::send(&guest.control, Body::Stop(Stop {}), None).unwrap();
+        }
+        let (ended, status, _) = guest.ended();
+        assert_eq!((ended.end(), status.code()), (End::Stopped, Some(0)));
+    }
+}
+
+#[test]
+fn the_debug_console_leaves_with_the_last_word_and_only_when_asked_for() {
+    for (console, tail) in [(true, &b"x"[..]), (false, b"")] {
+        let options = Options {
+            console,
+            ..Options::new(PRINT)
+        };
+        let Some(guest) = start(&options) else { return };
+        guest.running();
+        let (ended, _, _) = guest.ended();
+        assert_eq!((ended.end(), &ended.console[..]), (End::Reset, tail));
+    }
+}
+
+#[test]
+fn a_bad_kernel_is_told_in_one_line_on_both_sides() {
+    let options = Options {
+        kernel: b"#!/bin/sh\n".to_vec(),
+        ..Options::new(SPIN)
+    };
+    let Some(guest) = start(&options) else { return };
+    let (ended, status, errors) = guest.ended();
+    assert_eq!((ended.end(), status.code()), (End::Setup, Some(1)));
+    assert_eq!(
+        ended.detail,
+        "the guest kernel cannot be started: the kernel is not an ELF file; it must be the \
+         uncompressed vmlinux, not a bzImage"
+    );
+    assert_eq!(errors, format!("ampoule-vmm: {}\n", ended.detail));
+}
+
+/// Runs the VMM with arguments alone.
+fn refused(args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule-vmm"));
+    let output = command.args(args).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), errors)
+}
+
+#[test]
+fn descriptors_that_are_not_there_or_not_meant_are_refused_by_number() {
+    let sizes = ["--cpus=1", "--memory-mib=64", "--life-ms=1000"];
+    let with = |last: &str| {
+        let given = [
+            last,
+            "--kernel-fd=901",
+            "--control-fd=902",
+            "--connector-fd=903",
+        ];
+        let args: Vec<_> = sizes.into_iter().chain(given).collect();
+        refused(&args)
+    };
+    for (argument, said) in [
+        (
+            "--kvm-fd=900",
+            "descriptor 900, named on the command line, is not open",
+        ),
+        (
+            "--kvm-fd=2",
+            "descriptor 2, named on the command line, is a standard stream",
+        ),
+    ] {
+        let (code, errors) = with(argument);
+        assert_eq!(code, Some(1));
+        assert!(errors.ends_with(&format!("{said}\n")), "{errors}");
+    }
+    let (code, errors) = refused(&["--cpus=0"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        errors.contains("must be between 1 and 32, not 0"),
+        "{errors}"
+    );
+}
