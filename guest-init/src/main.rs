@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! PID 1 of a guest: mounts, deadline, agent, last word, reset.
+//!
+//! Its life in order ([`boot::boot`]):
+//!
+//! 1. Connect out to the host and greet it ([`control`]).
+//! 2. While the answer is on its way, mount what needs no word of the host ([`mounts::early`]).
+//! 3. Read the assignment; the TTL counts from here ([`life`]).
+//! 4. Give the scratch space its size, mount the workspace, enter the new root ([`mounts::late`]).
+//! 5. Host name, wall clock, entropy, loopback ([`identity`]); the group of commands ([`commands`]).
+//! 6. Start the agent ([`agent`]). The agent says *ready* by itself.
+//! 7. Report the times, bound the group, serve ([`guest`]) until a reason to end comes.
+//! 8. Say goodbye and reset. There is nothing to sync: all that is written is memory.
+//!
+//! PID 1 may not fail: when it exits, the kernel panics (which resets as well, but tells the host
+//! nothing). So every error ends in a goodbye with a reason, if there is a connection, and a reset.
+//!
+//! Depends on `protocol`, and on `rustix` and `libc` for system calls.
+
+mod agent;
+mod boot;
+mod clock;
+mod commands;
+mod control;
+mod guest;
+mod identity;
+mod kmsg;
+mod life;
+mod mounts;
+mod sys;
+
+use protocol::Kind;
+use protocol::messages::{BootReport, EndReason};
+use rustix::system::{RebootCommand, reboot};
+
+use crate::boot::{Booted, boot};
+use crate::control::{Control, ControlError};
+use crate::guest::Guest;
+
+fn main() {
+    let init_ns = clock::now();
+    match connect() {
+        Ok(control) => live(control, init_ns),
+        // Nobody to tell but the kernel's log.
+        Err(e) => kmsg::warn(&kmsg::chain(&e)),
+    }
+    // Refused only to callers that are not PID 1; then the end of this function ends it.
+    let _ = reboot(RebootCommand::Restart);
+}
+
+fn connect() -> Result<Control, ControlError> {
+    let socket = sys::connect_vsock(protocol::HOST_CID, protocol::ports::CONTROL)
+        .map_err(ControlError::Connect)?;
+    Control::greet(socket)
+}
+
+/// From the greeting to the goodbye.
+fn live(mut control: Control, init_ns: u64) {
+    let mut report = BootReport {
+        init_ns,
+        connected_ns: clock::now(),
+        ..BootReport::default()
+    };
+    let booted = match boot(&mut control, &mut report) {
+        Ok(booted) => booted,
+        Err(e) => {
+            let detail = kmsg::chain(&e);
+            kmsg::warn(&detail);
+            return control.goodbye(EndReason::SetupFailed, &detail);
+        }
+    };
+    // The agent says ready by itself; what is left here must not come before that.
+    let _ = control.send(Kind::BootReport, &report);
+    if let Err(e) = commands::bound() {
+        kmsg::warn(&format!("could not bound the processes of the task: {e}"));
+    }
+    let Booted {
+        children,
+        agent,
+        life,
+    } = booted;
+    let mut guest = Guest::new(control, children, agent, life);
+    let reason = guest.serve();
+    guest.end(reason);
+}
