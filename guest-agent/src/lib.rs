@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Runs the commands of a task inside its guest.
+//!
+//! The agent is PID 1's only child. It connects out to the supervisor, says *ready*, and then
+//! serves requests: commands ([`exec`]) and copies of files ([`files`]). Each command has a
+//! connection of its own for its streams, so bulk output of one delays neither another nor a
+//! signal. When the supervisor's connection ends the agent ends, and PID 1 ends the guest.
+//!
+//! - [`agent`]: the loop.
+//! - [`link`]: a connection to the host that never blocks. Tests bring socket pairs.
+//! - [`guest`]: what the agent finds: the workspace, the commands' cgroup, what has run out.
+//!
+//! The library exists for tests, which run the agent without a guest; `main.rs` is the program.
+//! Depends on `protocol`, and on `rustix` and `libc` for system calls.
+
+mod agent;
+mod clock;
+mod exec;
+mod files;
+mod guest;
+mod link;
+mod sys;
+
+pub use agent::{AgentError, serve};
+pub use guest::Guest;
+pub use link::{Connect, Vsock};
