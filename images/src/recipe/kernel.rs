@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The guest kernel: Debian's kernel source, `tinyconfig`, our fragment, nothing else.
+//!
+//! The result is `vmlinux`, the uncompressed ELF file the VMM maps. It is the same for the same
+//! inputs, wherever and by whomever it is built: user, host and time of the build are fixed, the
+//! build counter too, and without debug information no path gets in.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::cache::{self, CacheError, Inputs, failed, find_or_make};
+use super::tool::{self, Need, ToolError, clean_command};
+use super::{BuildDirs, Built};
+
+const FRAGMENT: &str = include_str!("../../kernel/x86_64.config");
+
+/// Changes when the same source and fragment give another kernel than before.
+const VERSION: &str = "1";
+
+/// Where Debian's package `linux-source` puts its archive.
+const SOURCES: &str = "/usr/src";
+
+const NEEDS: [Need; 9] = [
+    Need {
+        what: "make",
+        package: "make",
+    },
+    Need {
+        what: "gcc",
+        package: "gcc",
+    },
+    Need {
+        what: "ld",
+        package: "binutils",
+    },
+    Need {
+        what: "flex",
+        package: "flex",
+    },
+    Need {
+        what: "bison",
+        package: "bison",
+    },
+    Need {
+        what: "bc",
+        package: "bc",
+    },
+    Need {
+        what: "tar",
+        package: "tar",
+    },
+    Need {
+        what: "xz",
+        package: "xz-utils",
+    },
+    // objtool reads and writes the kernel's object files.
+    Need {
+        what: "/usr/include/libelf.h",
+        package: "libelf-dev",
+    },
+];
+
+/// Options of 6.1 that 6.12 lost because it is always so there: `BASE_FULL` became the opposite of
+/// `BASE_SMALL`, and the seeds of CPU and loader are trusted unless the command line says no.
+const ALWAYS_SO_LATER: [&str; 3] = [
+    "CONFIG_BASE_FULL",
+    "CONFIG_RANDOM_TRUST_CPU",
+    "CONFIG_RANDOM_TRUST_BOOTLOADER",
+];
+
+/// Why there is no kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The package is not installed.
+    #[error("no kernel source in {SOURCES}; apt-get install linux-source")]
+    NoSource,
+    /// A program is missing or failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// This kernel's configuration has no such options, or something they depend on is off.
+    #[error("the kernel's configuration did not take: {}; the fragment does not fit this source", .0.join(", "))]
+    Dropped(Vec<String>),
+    /// The archive holds something else.
+    #[error("{} holds no kernel source", .0.display())]
+    NotSource(PathBuf),
+}
+
+/// Builds the kernel, or finds it in the cache. Takes minutes the first time.
+pub fn build(dirs: &BuildDirs<'_>) -> Result<Built, KernelError> {
+    let source = tool::newest(Path::new(SOURCES), "linux-source-", ".tar.xz");
+    let source = source.ok_or(KernelError::NoSource)?;
+    tool::require(&NEEDS)?;
+    let mut inputs = Inputs::default();
+    inputs.add("recipe", format!("kernel {VERSION}"));
+    inputs.add_file(
+        &source.file_name().unwrap_or_default().to_string_lossy(),
+        &source,
+    )?;
+    inputs.add("fragment", cache::text_digest(FRAGMENT));
+    for program in ["gcc", "ld"] {
+        let version = tool::output(clean_command(program).arg("--version"))?;
+        inputs.add(program, version.lines().next().unwrap_or_default());
+    }
+    find_or_make(dirs, "vmlinux", inputs, |done| make(dirs, &source, done))
+}
+
+fn make(dirs: &BuildDirs<'_>, source: &Path, done: &Path) -> Result<(), KernelError> {
+    let work = done.with_file_name("work");
+    let log = done.join("log");
+    fs::create_dir(&work).map_err(failed("make", &work))?;
+    (dirs.progress)(&format!("kernel: unpacking {}", source.display()));
+    let mut unpack = clean_command("tar");
+    tool::run(unpack.arg("-xJf").arg(source).arg("-C").arg(&work), &log)?;
+    let tree = only_folder(&work).ok_or_else(|| KernelError::NotSource(source.into()))?;
+
+    (dirs.progress)("kernel: configuring");
+    tool::run(kernel_make(&tree).arg("tinyconfig"), &log)?;
+    let config = tree.join(".config");
+    let tiny = fs::read_to_string(&config).map_err(failed("read", &config))?;
+    fs::write(&config, tiny + FRAGMENT).map_err(failed("write", &config))?;
+    tool::run(kernel_make(&tree).arg("olddefconfig"), &log)?;
+    let result = fs::read_to_string(&config).map_err(failed("read", &config))?;
+    let dropped = dropped(FRAGMENT, &result);
+    if !dropped.is_empty() {
+        return Err(KernelError::Dropped(dropped));
+    }
+
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    (dirs.progress)(&format!(
+        "kernel: compiling with {jobs} jobs; takes some minutes"
+    ));
+    tool::run(
+        kernel_make(&tree).arg(format!("-j{jobs}")).arg("vmlinux"),
+        &log,
+    )?;
+    let built = tree.join("vmlinux");
+    let target = done.join("vmlinux");
+    fs::rename(&built, &target).map_err(failed("move here", &target))?;
+    fs::rename(&config, done.join("config")).map_err(failed("keep", &config))?;
+    Ok(())
+}
+
+/// `make` in the kernel's tree, with everything fixed that a kernel otherwise says of its build.
+fn kernel_make(tree: &Path) -> Command {
+    let mut make = clean_command("make");
+    make.current_dir(tree)
+        .env("ARCH", "x86_64")
+        .env("KBUILD_BUILD_TIMESTAMP", format!("@{}", super::EPOCH))
+        .env("KBUILD_BUILD_USER", "ampoule")
+        .env("KBUILD_BUILD_HOST", "ampoule")
+        .env("KBUILD_BUILD_VERSION", "1");
+    make
+}
+
+/// What the fragment asks for and the final configuration does not say.
+fn dropped(fragment: &str, config: &str) -> Vec<String> {
+    let lines: BTreeSet<_> = config.lines().collect();
+    let is_off = |option: &str| {
+        !config
+            .lines()
+            .any(|line| line.starts_with(&format!("{option}=")))
+    };
+    fragment
+        .lines()
+        .filter(|line| {
+            match line
+                .strip_prefix("# ")
+                .and_then(|l| l.strip_suffix(" is not set"))
+            {
+                Some(option) if option.starts_with("CONFIG_") => !is_off(option),
+                _ => line.starts_with("CONFIG_") && !lines.contains(line) && !is_gone(line, config),
+            }
+        })
+        .map(|line| line.trim_start_matches("# ").to_owned())
+        .collect()
+}
+
+/// Whether a configuration does not know the option of a line at all, and need not.
+fn is_gone(line: &str, config: &str) -> bool {
+    let option = line.split('=').next().unwrap_or_default();
+    ALWAYS_SO_LATER.contains(&option) && !config.contains(&format!("{option} "))
+}
+
+fn only_folder(folder: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let first = entries.next()?.path();
+    (entries.next().is_none() && first.join("Kconfig").is_file()).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_names_options_lost_and_options_forced() {
+        let fragment =
+            "# why\nCONFIG_A=y\nCONFIG_B=32\n# CONFIG_C is not set\n# CONFIG_D is not set\n";
+        let config = "CONFIG_A=y\nCONFIG_B=64\nCONFIG_C=y\n";
+        assert_eq!(
+            dropped(fragment, config),
+            ["CONFIG_B=32", "CONFIG_C is not set"]
+        );
+    }
+
+    #[test]
+    fn option_of_older_kernels_is_dropped_only_where_it_exists() {
+        let fragment = "CONFIG_BASE_FULL=y\n";
+        assert_eq!(
+            dropped(fragment, "# CONFIG_BASE_FULL is not set\n"),
+            ["CONFIG_BASE_FULL=y"]
+        );
+        assert!(dropped(fragment, "# CONFIG_BASE_SMALL is not set\n").is_empty());
+    }
+
+    #[test]
+    fn fragment_asks_for_no_option_twice() {
+        let mut seen = BTreeSet::new();
+        for line in FRAGMENT.lines() {
+            let line = line.trim_start_matches("# ");
+            let option = line.split(['=', ' ']).next().unwrap_or_default();
+            if option.starts_with("CONFIG_") {
+                assert!(seen.insert(option.to_owned()), "{option}");
+            }
+        }
+    }
+}
