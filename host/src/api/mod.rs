@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `ampoule exec`, `cp`, `stop` and `kill` say to the supervisor of a task, over
+//! `api.sock` in its runtime folder: a line of JSON each way, bounded.
+//!
+//! ```text
+//! client                                 supervisor                  guest
+//!  exec ─────────────────────────────────►  Exec ───────────────────►
+//!                                            ◄─── connects STDIO, Attach
+//!  ◄──── attached + the connection itself ──
+//!  ◄═══════════════ frames, with nobody between ════════════════════►
+//!  ◄──── started, exited ────────────────────
+//! ```
+//!
+//! Bulk data never passes through the supervisor: the client gets the descriptor. Whoever can
+//! reach the socket is the user: its folder is private.
+
+mod client;
+mod lines;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{Client, ClientError};
+pub use lines::{Lines, Received, send_line};
+
+use crate::task::Bytes;
+
+/// A terminal's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines.
+    pub rows: u32,
+    /// Columns.
+    pub cols: u32,
+}
+
+/// A command to run beside the task's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub argv: Vec<Bytes>,
+    /// `NAME=value` each.
+    #[serde(default)]
+    pub env: Vec<Bytes>,
+    /// Where it starts.
+    #[serde(default)]
+    pub workdir: Option<Bytes>,
+    /// Whom it runs as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its terminal, if it gets one.
+    #[serde(default)]
+    pub terminal: Option<Size>,
+}
+
+/// Client to supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Run a command; answered by `Attached` (with the connection), `Started`, `Exited`, or by
+    /// `Failed`.
+    Exec(ExecRequest),
+    /// Send the files at a path; answered by `Attached` with the connection.
+    ReadFiles(Bytes),
+    /// Receive files below a path; answered by `Attached` with the connection.
+    WriteFiles(Bytes),
+    /// Send a signal to this client's command.
+    Signal(u32),
+    /// This client's terminal has a new size.
+    Resize(Size),
+    /// End in good order: SIGTERM, and SIGKILL after so many milliseconds.
+    Stop(u64),
+    /// End now.
+    Kill,
+}
+
+/// Supervisor to client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// The connection of this client's request is the descriptor of this packet.
+    Attached,
+    /// The command runs.
+    Started,
+    /// The command did not start: what `ampoule` returns, and why.
+    Failed {
+        /// Exit code.
+        code: u8,
+        /// One line.
+        detail: String,
+    },
+    /// The command ended.
+    Exited {
+        /// Exit code, or 128 and the signal's number.
+        code: u8,
+        /// One line, if there is more to say.
+        detail: Option<String>,
+    },
+    /// It was heard: `Stop` or `Kill` begins.
+    Accepted,
+    /// It was not possible, and why.
+    Refused(String),
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line: one file a sub-command, each a struct of arguments and what it does.
+//!
+//! Data goes to stdout, all else to stderr. Errors are one line, the whole chain of them.
+
+mod cp;
+mod doctor;
+mod exec;
+mod image;
+mod inspect;
+mod kill;
+mod logs;
+mod progress;
+mod prune;
+mod ps;
+mod rm;
+mod run;
+mod stop;
+mod supervise;
+pub mod values;
+mod view;
+mod wait;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::{Parser, Subcommand};
+
+use crate::api::ClientError;
+use crate::copy::CopyError;
+use crate::folders::{FolderError, Folders};
+use crate::image::{ImageError, MakeError};
+use crate::settings::SettingsError;
+use crate::store::{Store, StoreError};
+use crate::supervise::orphans;
+use crate::supervise::task::TaskError;
+use crate::task::code;
+
+/// What `--help` says of exit codes.
+const CODES: &str = "\
+Exit codes of run, exec and wait: the command's own, and
+  124    the task reached its TTL
+  125    Ampoule could not run it, or the guest failed; the last line on stderr says why
+  126    the program is there but cannot be executed
+  127    there is no such program
+  128+n  signal n ended the command (137: also `ampoule kill`, or out of memory)
+Other sub-commands: 0, 1 for a failure, 2 for a command line that is not understood.";
+
+#[derive(Debug, Parser)]
+#[command(name = "ampoule", version, after_help = CODES, propagate_version = true)]
+#[command(about = "Runs each task in a microVM of its own")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Exec(exec::Exec),
+    Ps(ps::Ps),
+    Logs(logs::Logs),
+    Inspect(inspect::Inspect),
+    Wait(wait::Wait),
+    Stop(stop::Stop),
+    Kill(kill::Kill),
+    Cp(cp::Cp),
+    Rm(rm::Rm),
+    Prune(prune::Prune),
+    #[command(subcommand)]
+    Image(image::Image),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    Supervise(supervise::Supervise),
+}
+
+/// What a sub-command may fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Folders of the user.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The operator's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task that could not be started.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A task's supervisor.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Images.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Making images.
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    /// A copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// A stream or file of ours.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that the command line asks and that cannot be.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CliError {
+    fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// An error and what caused it, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a command line (the program's name first); the exit code.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return usage_code(&error, args);
+        }
+    };
+    let runs_commands = matches!(
+        arguments.command,
+        Command::Run(_) | Command::Exec(_) | Command::Wait(_)
+    );
+    match dispatch(arguments.command) {
+        Ok(code) => code,
+        Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("ampoule: {}", chain(&error));
+            if runs_commands { code::FAILED } else { 1 }
+        }
+    }
+}
+
+/// `--help` is a success; for what returns a command's code, 2 would look like the command's.
+fn usage_code(error: &clap::Error, args: &[OsString]) -> u8 {
+    let runs_commands = args.get(1).is_some_and(|word| {
+        ["run", "exec", "wait"]
+            .iter()
+            .any(|name| word.as_os_str() == *name)
+    });
+    match error.exit_code() {
+        0 => 0,
+        _ if runs_commands => code::FAILED,
+        other => u8::try_from(other).unwrap_or(2),
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, CliError> {
+    let folders = Folders::find()?;
+    match command {
+        Command::Run(run) => run.execute(&folders),
+        Command::Exec(exec) => exec.execute(&folders),
+        Command::Ps(ps) => ps.execute(&folders),
+        Command::Logs(logs) => logs.execute(&folders),
+        Command::Inspect(inspect) => inspect.execute(&folders),
+        Command::Wait(wait) => wait.execute(&folders),
+        Command::Stop(stop) => stop.execute(&folders),
+        Command::Kill(kill) => kill.execute(&folders),
+        Command::Cp(cp) => cp.execute(&folders),
+        Command::Rm(rm) => rm.execute(&folders),
+        Command::Prune(prune) => prune.execute(&folders),
+        Command::Image(image) => image.execute(&folders),
+        Command::Doctor(doctor) => doctor.execute(&folders),
+        Command::Supervise(supervise) => Ok(supervise.execute(&folders)),
+    }
+}
+
+/// The store, with what killed supervisors left put in order.
+fn store(folders: &Folders) -> Result<Store, CliError> {
+    let store = Store::open(folders)?;
+    orphans::sweep(&store)?;
+    Ok(store)
+}
+
+/// Writes a line of data.
+fn say(line: &str) -> Result<(), CliError> {
+    writeln!(io::stdout(), "{line}").map_err(CliError::io("cannot write to stdout"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    fn code_of(line: &str) -> u8 {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        usage_code(&Arguments::try_parse_from(&args).unwrap_err(), &args)
+    }
+
+    #[test]
+    fn a_wrong_command_line_has_the_code_of_its_kind() {
+        assert_eq!(code_of("ampoule run --ttl 10 -- true"), 125);
+        assert_eq!(code_of("ampoule run --ttl -1m -- true"), 125);
+        assert_eq!(code_of("ampoule run"), 125);
+        assert_eq!(code_of("ampoule ps --no-such"), 2);
+        assert_eq!(code_of("ampoule run --help"), 0);
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_option_and_what_to_write() {
+        for (line, option, hint) in [
+            ("ampoule run --ttl 10 -- true", "--ttl", "10s"),
+            ("ampoule run --ttl -1m -- true", "--ttl", "5m"),
+            ("ampoule run --cpus 0 -- true", "--cpus", "1"),
+            ("ampoule run --memory 1M -- true", "--memory", "48M"),
+            ("ampoule run --memory lots -- true", "--memory", "64M"),
+        ] {
+            let error = Arguments::try_parse_from(line.split(' '))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(option) && error.contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_command_keeps_its_own_options() {
+        let line = "ampoule run --ttl 1m -- sh -c ls --ttl x";
+        let parsed = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let Command::Run(run) = parsed.command else {
+            panic!("not a run")
+        };
+        assert_eq!(run.words(), ["sh", "-c", "ls", "--ttl", "x"]);
+    }
+
+    #[test]
+    fn a_chain_is_one_line_without_repetition() {
+        let inner = io::Error::other("no\nspace");
+        let error = CliError::Io {
+            what: "cannot write",
+            source: inner,
+        };
+        assert_eq!(chain(&error), "cannot write: no space");
+    }
+}

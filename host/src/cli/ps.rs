@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ampoule ps`: the tasks that run, or all that are recorded.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CliError, say, store, values, view};
+use crate::folders::Folders;
+use crate::store::{Task, now_ms};
+
+/// Characters of a command that are shown.
+const COMMAND: usize = 48;
+
+/// List tasks, newest first
+#[derive(Debug, Args)]
+pub(super) struct Ps {
+    /// Those that have ended, too
+    #[arg(short, long)]
+    all: bool,
+    /// One line of JSON a task
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ps {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let store = store(folders)?;
+        let tasks = if self.all {
+            store.all()?
+        } else {
+            store.alive()?
+        };
+        if self.json {
+            for task in &tasks {
+                say(&view::short(task).to_string())?;
+            }
+            return Ok(0);
+        }
+        say(&format!(
+            "{:<8}  {:<16}  {:<8}  {:<12}  COMMAND",
+            "TASK", "STATE", "AGE", "IMAGE"
+        ))?;
+        for task in &tasks {
+            say(&line(task, now_ms()))?;
+        }
+        Ok(0)
+    }
+}
+
+fn line(task: &Task, now_ms: i64) -> String {
+    let age = u64::try_from(now_ms.saturating_sub(task.created_ms)).unwrap_or(0);
+    let age = age_of(Duration::from_millis(age));
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let command: String = task
+        .spec
+        .command_line()
+        .chars()
+        .map(printable)
+        .take(COMMAND)
+        .collect();
+    let (id, state, image) = (task.id.as_str(), view::state(task), &task.spec.image);
+    format!("{id:<8}  {state:<16}  {age:<8}  {image:<12}  {command}")
+}
+
+/// Short: whole seconds, minutes, hours or days.
+fn age_of(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let unit = [86_400, 3600, 60, 1]
+        .into_iter()
+        .find(|unit| seconds >= *unit)
+        .unwrap_or(1);
+    values::show(Duration::from_secs((seconds / unit * unit).max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_one_unit() {
+        for (seconds, text) in [
+            (0, "1s"),
+            (59, "59s"),
+            (61, "1m"),
+            (7300, "2h"),
+            (90_000, "1d"),
+        ] {
+            assert_eq!(age_of(Duration::from_secs(seconds)), text);
+        }
+    }
+}

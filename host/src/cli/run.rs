@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ampoule run`: a task from here to its end, or left behind with `-d`.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use vmm::config::{MemoryMib, VcpuCount};
+
+use super::progress::Progress;
+use super::{CliError, say, values};
+use crate::cli::supervise::Status;
+use crate::folders::Folders;
+use crate::settings::Settings;
+use crate::stdio::{Input, Output, Terminal};
+use crate::store::Store;
+use crate::supervise::run::{Finished, Streams};
+use crate::supervise::task::{Files, Front, Task};
+use crate::sys::signals::Signals;
+use crate::task::{Bytes, Kind, Outcome, Resources, Spec, TaskId};
+
+/// Signals that are the command's. What a terminal or a service manager sends.
+const FORWARDED: [i32; 7] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGWINCH,
+];
+
+/// Lines of the guest's console that are shown with a failure.
+const CONSOLE_LINES: usize = 20;
+
+/// Run a command in a new microVM
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Forward stdin (always so unless detached)
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Return once the command runs, and print the task's id
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty", "json"])]
+    detach: bool,
+    /// Image to boot: see `ampoule image ls`
+    #[arg(long, default_value = "base")]
+    image: String,
+    /// Folder to work on; the task sees a copy at /workspace, the folder never changes
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// Time to live, from the start of the VM
+    #[arg(long, default_value = "10m", value_parser = values::duration, allow_hyphen_values = true)]
+    ttl: Duration,
+    /// How long before its end the command is warned by SIGTERM [default: 2s, at most a quarter of the TTL]
+    #[arg(long, value_parser = values::grace, allow_hyphen_values = true)]
+    grace: Option<Duration>,
+    /// End stdout with one line of JSON: the task, its exit, timings, memory
+    #[arg(long)]
+    json: bool,
+    /// Guest memory
+    #[arg(long, default_value = "256M", value_parser = values::memory, allow_hyphen_values = true)]
+    memory: MemoryMib,
+    /// vCPUs
+    #[arg(long, default_value = "1", value_parser = values::cpus, allow_hyphen_values = true)]
+    cpus: VcpuCount,
+    /// Set a variable, or pass one on by its name
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = values::variable)]
+    env: Vec<String>,
+    /// Folder in the guest to start in [default: /workspace]
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<OsString>,
+    /// User to run as: a name, UID or UID:GID [default: the image's unprivileged user]
+    #[arg(short, long)]
+    user: Option<String>,
+    /// What the task may write, in guest memory [default: half of it]
+    #[arg(long, value_name = "SIZE", value_parser = values::scratch, allow_hyphen_values = true)]
+    scratch: Option<u64>,
+    /// Keep the guest kernel's last lines and show them if it fails (slows the boot)
+    #[arg(long)]
+    debug_console: bool,
+    /// How long the guest may take until it is ready [default: 30s, more on a busy host]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, hide = true)]
+    start_timeout: Option<Duration>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+impl Run {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let since = Instant::now();
+        let settings = Settings::read(folders)?;
+        let (json, detach, tty) = (self.json, self.detach, self.tty);
+        let spec = self.spec(&settings)?;
+        if detach {
+            return detached(&spec);
+        }
+        let files = {
+            let _progress = spec
+                .workspace
+                .as_ref()
+                .map(|folder| Progress::of(format!("reading the workspace {}", folder.display())));
+            Files::open(folders, &spec)?
+        };
+        let front = front(tty)?;
+        let store = Store::open(folders)?;
+        let task = Task::record(folders, &store, &spec)?;
+        let id = task.id.clone();
+        let before = since.elapsed();
+        let mut finished = task.run(&spec, files, front, &mut |_| ())?;
+        let before = u64::try_from(before.as_nanos()).ok();
+        finished.outcome.timings_ns.before_clone = before;
+        report(&id, &finished, json)
+    }
+
+    #[cfg(test)]
+    pub(super) fn words(&self) -> Vec<&str> {
+        self.command
+            .iter()
+            .filter_map(|word| word.to_str())
+            .collect()
+    }
+
+    fn spec(self, settings: &Settings) -> Result<Spec, CliError> {
+        let most = settings.max_ttl;
+        if self.ttl > most {
+            let most = values::show(most);
+            return Err(CliError::Usage(format!(
+                "--ttl may be {most} at most (max-ttl in config.toml)"
+            )));
+        }
+        let grace = self
+            .grace
+            .unwrap_or(Duration::from_secs(2).min(self.ttl / 4));
+        if grace >= self.ttl {
+            let text = "--grace must be shorter than --ttl: it is the warning before it";
+            return Err(CliError::Usage(text.to_owned()));
+        }
+        let memory = self.memory.bytes();
+        let mut env: Vec<Bytes> = self.env.into_iter().map(Bytes::Text).collect();
+        if self.tty
+            && let Ok(term) = std::env::var("TERM")
+        {
+            env.insert(0, Bytes::Text(format!("TERM={term}")));
+        }
+        Ok(Spec {
+            image: self.image,
+            workspace: self.workspace.map(absolute).transpose()?,
+            argv: self.command.into_iter().map(Bytes::from).collect(),
+            env,
+            workdir: self.workdir.map(Bytes::from),
+            user: self.user,
+            terminal: self.tty,
+            detached: self.detach,
+            resources: Resources {
+                memory_mib: self.memory.get(),
+                cpus: self.cpus.get(),
+                scratch_bytes: self.scratch.unwrap_or(memory / 2),
+            },
+            ttl_ms: millis(self.ttl),
+            grace_ms: millis(grace),
+            start_timeout_ms: self.start_timeout.map(millis),
+            debug_console: self.debug_console,
+        })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
+    std::path::absolute(path).map_err(CliError::io("cannot tell where the workspace is"))
+}
+
+/// This process's own streams and signals.
+fn front(tty: bool) -> Result<Front, CliError> {
+    let failed = || CliError::io("cannot use stdin, stdout or stderr");
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let streams = Streams {
+        input: Some(Input::from(stdin.as_fd()).map_err(failed())?),
+        stdout: Output::to(stdout.as_fd()).map_err(failed())?,
+        stderr: Output::to(stderr.as_fd()).map_err(failed())?,
+    };
+    let signals = Signals::block(&FORWARDED).map_err(CliError::io("cannot take signals"))?;
+    let terminal = if tty { Some(terminal()?) } else { None };
+    Ok(Front {
+        streams,
+        terminal,
+        signals,
+        forward_signals: true,
+    })
+}
+
+/// Our terminal in raw mode.
+pub(super) fn terminal() -> Result<Terminal, CliError> {
+    Terminal::raw(io::stdin().as_fd())
+        .map_err(|_| CliError::Usage("-t needs a terminal, and stdin is none".to_owned()))
+}
+
+/// What is left to say when a task has ended; the exit code.
+fn report(id: &TaskId, finished: &Finished, json: bool) -> Result<u8, CliError> {
+    let Finished {
+        outcome,
+        console,
+        line_ended,
+    } = finished;
+    if outcome.end.reason != Kind::Exited {
+        show_console(console);
+    }
+    if let Some(detail) = &outcome.end.detail {
+        eprintln!("ampoule: {detail}");
+    }
+    if json {
+        let newline = if *line_ended { "" } else { "\n" };
+        let line = format!("{newline}{}", summary(id, outcome));
+        say(&line)?;
+    }
+    Ok(outcome.code)
+}
+
+/// The last lines of the guest's console, harmless for a terminal.
+fn show_console(console: &[u8]) {
+    let text = String::from_utf8_lossy(console);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut stderr = io::stderr().lock();
+    for line in lines
+        .get(lines.len().saturating_sub(CONSOLE_LINES)..)
+        .unwrap_or_default()
+    {
+        let line: String = line.chars().filter(|c| !c.is_control()).take(500).collect();
+        let _ = writeln!(stderr, "console: {line}");
+    }
+}
+
+fn summary(id: &TaskId, outcome: &Outcome) -> serde_json::Value {
+    let exit = match outcome.exit {
+        Some(exit) => json!(exit),
+        None => json!({ "reason": outcome.end.reason }),
+    };
+    let mut summary = json!(outcome);
+    summary["task"] = json!(id);
+    summary["exit"] = exit;
+    summary
+}
+
+/// Leaves a supervisor of its own behind and says what it says.
+fn detached(spec: &Spec) -> Result<u8, CliError> {
+    let failed = || CliError::io("cannot start a supervisor");
+    let own = std::env::current_exe().map_err(failed())?;
+    let mut command = Command::new(own);
+    command
+        .arg("supervise")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(failed())?;
+    let json = serde_json::to_vec(spec).map_err(|e| failed()(e.into()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&json).map_err(failed())?;
+    }
+    let mut said = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        io::Read::read_to_string(&mut stdout, &mut said).map_err(failed())?;
+    }
+    match serde_json::from_str(&said) {
+        Ok(Status::Started(id)) => say(id.as_str()).map(|()| 0),
+        Ok(Status::Failed { code, detail }) => {
+            eprintln!("ampoule: {detail}");
+            Ok(code)
+        }
+        Err(_) => Err(CliError::Usage(
+            "the supervisor ended without a word".to_owned(),
+        )),
+    }
+}

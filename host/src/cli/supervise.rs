@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The supervisor of a detached task: what `ampoule run -d` leaves behind. Not for people.
+//!
+//! It gets the task on stdin and answers on stdout with one line: the task's id once the command
+//! runs, or why it does not. Then it lets go of what it shares with the command that started it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::{CliError, chain};
+use crate::folders::Folders;
+use crate::stdio::Output;
+use crate::store::Store;
+use crate::supervise::run::Streams;
+use crate::supervise::task::{Files, Front, Task};
+use crate::sys::signals::Signals;
+use crate::task::{Spec, TaskId, code};
+
+/// Signals by which a service manager or the machine's shutdown asks it to end.
+const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// Supervise a detached task
+#[derive(Debug, Args)]
+pub(super) struct Supervise {}
+
+/// What the supervisor says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    /// The command runs.
+    Started(TaskId),
+    /// It does not.
+    Failed {
+        /// What `ampoule run` returns.
+        code: u8,
+        /// One line.
+        detail: String,
+    },
+}
+
+impl Supervise {
+    #[expect(clippy::unused_self, reason = "every sub-command is executed alike")]
+    pub(super) fn execute(self, folders: &Folders) -> u8 {
+        let mut told = false;
+        let result = supervise(folders, &mut told);
+        if let Err(error) = result
+            && !told
+        {
+            tell(&Status::Failed {
+                code: code::FAILED,
+                detail: chain(&error),
+            });
+        }
+        0
+    }
+}
+
+fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
+    let mut json = Vec::new();
+    let failed = || CliError::io("cannot take the task over");
+    io::stdin().read_to_end(&mut json).map_err(failed())?;
+    let spec: Spec = serde_json::from_slice(&json).map_err(|e| failed()(e.into()))?;
+    // A session of its own: no terminal of the caller's reaches it. Fails only for a leader.
+    let _ = rustix::process::setsid();
+    let files = Files::open(folders, &spec)?;
+    let streams = Streams {
+        input: None,
+        stdout: Output::nowhere(),
+        stderr: Output::nowhere(),
+    };
+    let signals = Signals::block(&ENDING).map_err(CliError::io("cannot take signals"))?;
+    let front = Front {
+        streams,
+        terminal: None,
+        signals,
+        forward_signals: false,
+    };
+    let store = Store::open(folders)?;
+    let task = Task::record(folders, &store, &spec)?;
+    let finished = task.run(&spec, files, front, &mut |id| {
+        *told = true;
+        tell(&Status::Started(id.clone()));
+        let_go();
+    })?;
+    if !*told {
+        *told = true;
+        let outcome = finished.outcome;
+        let detail = outcome
+            .end
+            .detail
+            .unwrap_or_else(|| "the command ended".to_owned());
+        tell(&Status::Failed {
+            code: outcome.code,
+            detail,
+        });
+    }
+    Ok(())
+}
+
+fn tell(status: &Status) {
+    let mut line = serde_json::to_vec(status).unwrap_or_default();
+    line.push(b'\n');
+    // Nobody there to be told: the record says it too.
+    let _ = io::stdout().write_all(&line);
+    let _ = io::stdout().flush();
+}
+
+/// Closes what was the caller's: it may wait for the end of a pipe.
+fn let_go() {
+    let _ = std::env::set_current_dir("/");
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}

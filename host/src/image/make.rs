@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Making images: from a recipe, or from somebody's tar.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use images::erofs::{self, WriteError, WriteOptions};
+use images::recipe::image::{self as recipe_image, GuestPrograms};
+use images::recipe::kernel::{self, KernelError};
+use images::recipe::{self, BuildDirs, Built, Recipe, RecipeError};
+use images::tar::{self, TarError, TarLimits};
+use images::tree::{Content, ContentError, Meta, Node, Time, TreeError};
+
+use super::{Catalogue, ImageError, KERNEL, Kind, Manifest};
+use crate::folders::{FolderError, Folders, make_private};
+
+/// Why an image could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// A program of the guest is missing.
+    #[error("{} is missing: it belongs beside ampoule; build or install all four binaries", .0.display())]
+    NoGuestProgram(PathBuf),
+    /// The kernel failed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// There is no such recipe.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The recipe failed.
+    #[error(transparent)]
+    Build(#[from] recipe_image::ImageError),
+    /// The tar is none, or cannot be used.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A file cannot be put in.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The image cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A folder is not to be had.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// It cannot be stored.
+    #[error(transparent)]
+    Store(#[from] ImageError),
+}
+
+/// Makes images and stores them.
+pub struct Maker<'a> {
+    folders: &'a Folders,
+    binaries: &'a Path,
+    progress: &'a dyn Fn(&str),
+}
+
+impl std::fmt::Debug for Maker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Maker")
+            .field("binaries", &self.binaries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Maker<'a> {
+    /// With the guest's programs in the folder `binaries`, telling each step that takes time.
+    #[must_use]
+    pub fn new(folders: &'a Folders, binaries: &'a Path, progress: &'a dyn Fn(&str)) -> Self {
+        Self {
+            folders,
+            binaries,
+            progress,
+        }
+    }
+
+    /// Every name that can be built.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        std::iter::once(KERNEL).chain(recipe::names()).collect()
+    }
+
+    /// Builds `name`: the kernel, a recipe of ours, or a recipe's file.
+    ///
+    /// # Errors
+    /// As [`MakeError`] says.
+    pub fn build(&self, name: &str) -> Result<Manifest, MakeError> {
+        make_private(&self.folders.cache)?;
+        let dirs = BuildDirs {
+            cache: &self.folders.cache,
+            progress: self.progress,
+        };
+        if name == KERNEL {
+            let built = kernel::build(&dirs)?;
+            return self.store(name, Kind::Kernel, &built, BTreeMap::new());
+        }
+        let recipe = Recipe::find(name)?;
+        let (init, agent) = self.guest_programs()?;
+        let programs = GuestPrograms {
+            init: &init,
+            agent: &agent,
+        };
+        let built = recipe_image::build(&recipe, programs, None, &dirs)?;
+        let stem = Path::new(name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or(name);
+        self.store(stem, Kind::Image, &built, recipe.env)
+    }
+
+    fn store(
+        &self,
+        name: &str,
+        kind: Kind,
+        built: &Built,
+        env: BTreeMap<String, String>,
+    ) -> Result<Manifest, MakeError> {
+        let manifest = Manifest {
+            source: format!("recipe {name}"),
+            env,
+            // A list of packages or a file's text is too much to say here.
+            inputs: built
+                .inputs
+                .iter()
+                .filter(|(_, value)| value.len() <= 128)
+                .cloned()
+                .collect(),
+            ..unnamed(name, kind)
+        };
+        Ok(Catalogue::new(self.folders).add(&built.path, manifest)?)
+    }
+
+    /// Makes the image `name` of a root file system in a tar.
+    ///
+    /// # Errors
+    /// As [`MakeError`] says.
+    pub fn import(&self, name: &str, tar: &Path) -> Result<Manifest, MakeError> {
+        let (init, agent) = self.guest_programs()?;
+        (self.progress)(&format!("reading {}", tar.display()));
+        let mut tree = tar::read(tar, &TarLimits::default())?.tree;
+        recipe_image::furnish(&mut tree)?;
+        let time = Time::seconds(recipe::EPOCH);
+        for (path, program) in [("/.ampoule/init", &init), ("/.ampoule/agent", &agent)] {
+            let content = Content::file(program)?;
+            tree.insert(path, Node::file(Meta::new(0o755).at(time), content))?;
+        }
+        make_private(&self.folders.cache)?;
+        let written = self
+            .folders
+            .cache
+            .join(format!("import.{}.erofs", std::process::id()));
+        (self.progress)(&format!("writing the image {name}"));
+        let options = WriteOptions {
+            build_time: time,
+            durable: false,
+            ..WriteOptions::default()
+        };
+        let manifest = Manifest {
+            source: format!("import {}", tar.display()),
+            ..unnamed(name, Kind::Image)
+        };
+        let stored = erofs::write(&tree, &options, &written)
+            .map_err(MakeError::from)
+            .and_then(|_| Ok(Catalogue::new(self.folders).add(&written, manifest)?));
+        let _ = std::fs::remove_file(&written);
+        stored
+    }
+
+    fn guest_programs(&self) -> Result<(PathBuf, PathBuf), MakeError> {
+        let find = |name| {
+            let path = self.binaries.join(name);
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(MakeError::NoGuestProgram(path))
+            }
+        };
+        Ok((find("ampoule-init")?, find("ampoule-agent")?))
+    }
+}
+
+/// A manifest whose file is not known yet.
+fn unnamed(name: &str, kind: Kind) -> Manifest {
+    Manifest {
+        name: name.to_owned(),
+        kind,
+        sha256: String::new(),
+        bytes: 0,
+        created_ms: 0,
+        source: String::new(),
+        env: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+    }
+}

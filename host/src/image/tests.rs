@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Storing, listing, verifying, replacing.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::check::tests::{elf, erofs};
+use super::*;
+
+struct Home {
+    dir: tempfile::TempDir,
+    catalogue: Catalogue,
+}
+
+fn home() -> Home {
+    let dir = tempfile::tempdir().unwrap();
+    let below = |name: &str| dir.path().join(name);
+    let folders = Folders {
+        data: below("d"),
+        state: below("s"),
+        cache: below("c"),
+        runtime: below("r"),
+        config: below("f"),
+    };
+    let catalogue = Catalogue::new(&folders);
+    Home { dir, catalogue }
+}
+
+fn add(home: &Home, name: &str, kind: Kind, bytes: &[u8]) -> Result<Manifest, ImageError> {
+    let from = home.dir.path().join("new");
+    fs::write(&from, bytes).unwrap();
+    let manifest = Manifest {
+        name: name.into(),
+        kind,
+        sha256: String::new(),
+        bytes: 0,
+        created_ms: 0,
+        source: "test".into(),
+        env: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+    };
+    home.catalogue.add(&from, manifest)
+}
+
+fn stored(home: &Home, manifest: &Manifest) -> PathBuf {
+    home.dir.path().join("d/store").join(&manifest.sha256)
+}
+
+#[test]
+fn a_stored_file_is_read_only_and_replacing_makes_a_new_one() {
+    let home = home();
+    let first = add(&home, "base", Kind::Image, &erofs()).unwrap();
+    let mode = fs::metadata(stored(&home, &first))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o444);
+    let (_, open) = home.catalogue.open("base", Kind::Image).unwrap();
+    let mut other = erofs();
+    other[5000] = 1;
+    let second = add(&home, "base", Kind::Image, &other).unwrap();
+    assert_ne!(first.sha256, second.sha256);
+    assert_eq!(open.metadata().unwrap().len(), 8192);
+    assert!(stored(&home, &first).exists(), "kept while it is young");
+    assert_eq!(home.catalogue.list().unwrap(), [second]);
+}
+
+#[test]
+fn a_missing_image_says_what_to_do() {
+    let home = home();
+    let error = home
+        .catalogue
+        .open("nope", Kind::Image)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("nope") && error.contains("ampoule image build"),
+        "{error}"
+    );
+    assert!(home.catalogue.list().unwrap().is_empty());
+}
+
+#[test]
+fn a_name_cannot_leave_the_folder() {
+    let home = home();
+    for name in ["", "../x", "a/b", ".x", "-x", "a b"] {
+        assert!(
+            matches!(home.catalogue.manifest(name), Err(ImageError::BadName(_))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_kernel_is_no_image() {
+    let home = home();
+    add(&home, KERNEL, Kind::Kernel, &elf()).unwrap();
+    assert!(home.catalogue.open(KERNEL, Kind::Kernel).is_ok());
+    assert!(matches!(
+        home.catalogue.open(KERNEL, Kind::Image),
+        Err(ImageError::WrongKind { .. })
+    ));
+    assert!(add(&home, KERNEL, Kind::Kernel, &erofs()).is_err());
+}
+
+#[test]
+fn a_changed_or_cut_file_is_named() {
+    let home = home();
+    let manifest = add(&home, "base", Kind::Image, &erofs()).unwrap();
+    home.catalogue.verify("base").unwrap();
+    let path = stored(&home, &manifest);
+    let mut bytes = erofs();
+    bytes[6000] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    assert!(
+        home.catalogue.open("base", Kind::Image).is_ok(),
+        "the cheap checks do not see it"
+    );
+    let error = home.catalogue.verify("base").unwrap_err();
+    assert!(error.to_string().contains("base"));
+    fs::write(&path, &bytes[..5000]).unwrap();
+    assert!(matches!(
+        home.catalogue.open("base", Kind::Image),
+        Err(ImageError::Damaged { .. })
+    ));
+}
+
+#[test]
+fn a_removed_image_is_gone() {
+    let home = home();
+    add(&home, "base", Kind::Image, &erofs()).unwrap();
+    home.catalogue.remove("base").unwrap();
+    assert!(home.catalogue.manifest("base").unwrap().is_none());
+    assert!(matches!(
+        home.catalogue.remove("base"),
+        Err(ImageError::Missing { .. })
+    ));
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Records of tasks: one SQLite file that any number of `ampoule` processes share.
+//!
+//! A row is written before a VM starts, completed when the VMM runs, and closed when the task
+//! ends; what only one reader needs (the request, the outcome) is JSON in the row.
+//!
+//! Write-ahead logging with `synchronous=NORMAL`: a commit costs no fsync, a crash of the host
+//! may lose the last rows and never the file. The log is not folded back at each close, since
+//! nearly every command would pay fsyncs for it; SQLite does so by itself every thousand pages.
+
+mod tasks;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::folders::{self, FolderError, Folders};
+pub(crate) use tasks::now_ms;
+pub use tasks::{Process, State, Task};
+
+/// Version of the tables, in `user_version`.
+const SCHEMA: i32 = 1;
+
+/// How long a command waits for another's write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const TABLES: &str = "
+CREATE TABLE tasks (
+    id          TEXT PRIMARY KEY,
+    state       TEXT NOT NULL,      -- starting, running, ended
+    created_ms  INTEGER NOT NULL,   -- since 1970
+    deadline_ms INTEGER NOT NULL,   -- created + TTL + every level's margin
+    ended_ms    INTEGER,
+    runtime     TEXT NOT NULL,      -- folder with its locks and sockets
+    spec        TEXT NOT NULL,      -- JSON: what was asked for
+    process     TEXT,               -- JSON: pids, cgroup
+    outcome     TEXT                -- JSON: how it ended
+) WITHOUT ROWID;
+CREATE INDEX tasks_by_time ON tasks (created_ms);
+CREATE INDEX tasks_alive ON tasks (state) WHERE state <> 'ended';
+";
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its folder is not to be had.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A newer version wrote it.
+    #[error("the store {} was written by a newer version (tables {found}, this one knows {SCHEMA}); \
+             use that version, or set XDG_STATE_HOME to another folder", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// The disk is full.
+    #[error("no space is left for the store {}; free some disk", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another failure of the file.
+    #[error("the store {} cannot be used", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A row that this version wrote cannot be read back.
+    #[error("the record of task {id} is damaged; `ampoule rm {id}` removes it")]
+    Damaged {
+        /// Whose.
+        id: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Not an id.
+    #[error(transparent)]
+    NotAnId(#[from] crate::task::NotAnId),
+    /// No such task.
+    #[error("there is no task {0}; `ampoule ps -a` lists them")]
+    Unknown(String),
+    /// More than one task begins so.
+    #[error("'{prefix}' is the beginning of {} tasks: {}; write more of it", ids.len(), ids.join(", "))]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// The candidates.
+        ids: Vec<String>,
+    },
+}
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store of this user, making it when missing.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says; a newer store is never touched.
+    pub fn open(folders: &Folders) -> Result<Self, StoreError> {
+        folders::make_private(&folders.state)?;
+        let path = folders.state.join("ampoule.db");
+        let db = Connection::open(&path).map_err(|e| failed(&path, e))?;
+        let store = Self { db, path };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let failed = |e| failed(&self.path, e);
+        self.db.busy_timeout(PATIENCE).map_err(failed)?;
+        self.db
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(failed)?;
+        self.db
+            .pragma_update(None, "synchronous", "NORMAL")
+            .map_err(failed)?;
+        match self.version()? {
+            0 => self.create(),
+            SCHEMA => Ok(()),
+            found => Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+            }),
+        }
+    }
+
+    fn version(&self) -> Result<i32, StoreError> {
+        self.db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(|e| failed(&self.path, e))
+    }
+
+    /// Makes the tables, unless another process does so at this moment.
+    fn create(&self) -> Result<(), StoreError> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match self.try_create() {
+                Ok(()) => return Ok(()),
+                // Changing the journal does not wait for others as other statements do.
+                Err(e)
+                    if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && Instant::now() < give_up =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(e) => return Err(failed(&self.path, e)),
+            }
+        }
+    }
+
+    fn try_create(&self) -> rusqlite::Result<()> {
+        self.db.pragma_update(None, "journal_mode", "WAL")?;
+        let exclusive = TransactionBehavior::Immediate;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.db, exclusive)?;
+        let version: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version != 0 {
+            return Ok(());
+        }
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.commit()?;
+        // So that the file itself says what it is, and not only its log.
+        self.db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn failed(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    if source.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        return StoreError::Full { path };
+    }
+    StoreError::Database { path, source }
+}
+
+#[cfg(test)]
+mod tests;

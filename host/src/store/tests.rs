@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The store, on files of its own.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::task::{End, Exit, Kind, Outcome, Resources, Spec, TaskId};
+
+fn folders(dir: &Path) -> Folders {
+    let below = |name: &str| dir.join(name);
+    Folders {
+        data: below("d"),
+        state: below("s"),
+        cache: below("c"),
+        runtime: below("r"),
+        config: below("f"),
+    }
+}
+
+fn spec() -> Spec {
+    Spec {
+        image: "base".into(),
+        workspace: None,
+        argv: vec!["true".into()],
+        env: Vec::new(),
+        workdir: None,
+        user: None,
+        terminal: false,
+        detached: false,
+        resources: Resources {
+            memory_mib: 128,
+            cpus: 1,
+            scratch_bytes: 1 << 20,
+        },
+        ttl_ms: 600_000,
+        grace_ms: 2000,
+        start_timeout_ms: None,
+        debug_console: false,
+    }
+}
+
+fn insert(store: &Store, id: &str) -> TaskId {
+    let id: TaskId = id.parse().unwrap();
+    store.insert(&id, &spec(), Path::new("/r/x")).unwrap();
+    id
+}
+
+#[test]
+fn a_task_is_recorded_from_start_to_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&folders(dir.path())).unwrap();
+    let id = insert(&store, "0000aaaa");
+    assert_eq!(store.find("0000").unwrap().state, State::Starting);
+    let process = Process {
+        vmm_pid: 7,
+        ..Process::default()
+    };
+    store.running(&id, &process).unwrap();
+    let running = store.find("0").unwrap();
+    assert_eq!(
+        (running.state, running.process),
+        (State::Running, Some(process))
+    );
+    assert_eq!(running.deadline_ms - running.created_ms, 603_000);
+    let outcome = Outcome {
+        exit: Some(Exit::Code(3)),
+        ..Outcome::new(3, End::exited())
+    };
+    store.finish(&id, &outcome).unwrap();
+    store
+        .finish(&id, &Outcome::new(125, End::new(Kind::VmmKilled, "late")))
+        .unwrap();
+    assert_eq!(
+        store.find("0").unwrap().outcome,
+        Some(outcome),
+        "the first end stands"
+    );
+    assert!(store.alive().unwrap().is_empty());
+}
+
+#[test]
+fn a_prefix_of_two_tasks_names_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&folders(dir.path())).unwrap();
+    insert(&store, "0000aaaa");
+    insert(&store, "0000bbbb");
+    let error = store.find("0000").unwrap_err().to_string();
+    assert!(
+        error.contains("0000aaaa") && error.contains("0000bbbb"),
+        "{error}"
+    );
+    assert_eq!(store.find("0000b").unwrap().id.as_str(), "0000bbbb");
+    assert!(matches!(store.find("zz"), Err(StoreError::Unknown(_))));
+}
+
+#[test]
+fn only_ended_tasks_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&folders(dir.path())).unwrap();
+    let id = insert(&store, "0000aaaa");
+    assert!(!store.remove(id.as_str()).unwrap());
+    store.finish(&id, &Outcome::new(0, End::exited())).unwrap();
+    assert!(
+        store
+            .older_than(Duration::from_secs(60))
+            .unwrap()
+            .is_empty()
+    );
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(store.older_than(Duration::ZERO).unwrap(), [id.as_str()]);
+    assert!(store.remove(id.as_str()).unwrap());
+    assert!(!store.knows(id.as_str()).unwrap());
+}
+
+#[test]
+fn a_newer_store_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = folders(dir.path());
+    drop(Store::open(&folders).unwrap());
+    let path = folders.state.join("ampoule.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[60..64].copy_from_slice(&9999u32.to_be_bytes()); // SQLite file format 1.3: user_version
+    std::fs::write(&path, &bytes).unwrap();
+    let error = Store::open(&folders).unwrap_err().to_string();
+    assert!(error.contains("newer"), "{error}");
+}
+
+#[test]
+fn many_processes_make_and_use_it_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = folders(dir.path());
+    std::thread::scope(|scope| {
+        for n in 0..16 {
+            let folders = &folders;
+            scope.spawn(move || {
+                let store = Store::open(folders).unwrap();
+                let id = insert(&store, &format!("{n:08}"));
+                store.finish(&id, &Outcome::new(0, End::exited())).unwrap();
+            });
+        }
+    });
+    assert_eq!(Store::open(&folders).unwrap().all().unwrap().len(), 16);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = folders(dir.path());
+    folders::make_private(&folders.state).unwrap();
+    std::fs::write(folders.state.join("ampoule.db"), [7; 4096]).unwrap();
+    let error = Store::open(&folders).unwrap_err().to_string();
+    assert!(error.contains("ampoule.db"), "{error}");
+}
+
+#[test]
+fn its_folder_is_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = folders(dir.path());
+    Store::open(&folders).unwrap();
+    let mode = std::fs::metadata(&folders.state)
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}

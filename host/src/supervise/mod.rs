@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Supervision of one task: step 3 of the life of a task to its last.
+//!
+//! ```text
+//! task ──► machine ── clone3 ──► ampoule-vmm        runtime folder: locks, sockets
+//!   └────► run: one poll loop ◄── life, connector ── VMM
+//!            ├─ guest   (wire): guest-init, guest-agent
+//!            ├─ attach, stdio::Pump: the command's streams
+//!            ├─ clients (api): exec, cp, stop, kill
+//!            └─ verdict: what it all meant
+//! ```
+//!
+//! One process supervises one task: the `ampoule run` that the user sees, or one of its own
+//! that `ampoule run -d` leaves behind. It has one thread and owns all state of its task, so
+//! there is no lock in it. When it dies, [`orphans`] is how the next command notices.
+
+pub mod attach;
+pub mod cgroup;
+pub mod clients;
+pub mod connector;
+pub mod guest;
+pub mod kvm;
+pub mod load;
+pub mod locks;
+pub mod machine;
+pub mod orphans;
+pub mod run;
+pub mod task;
+pub mod timeline;
+pub mod verdict;
+pub mod wire;

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One task from the clone of its VMM to the last byte of its output: a poll loop that owns
+//! everything.
+//!
+//! ```text
+//!            ┌────────── live ──────────┐            ┌─ stopping ─┐
+//!  start ──► │ booting ─► ready ─► command runs │ ──► │ Stop said  │ ──► killed ──► reaped, drained
+//!            └──────────────────────────┘            └────────────┘
+//!                  any end, any failure, any timer          100 ms
+//! ```
+//!
+//! Each turn builds what to wait for from the state, waits, does what became possible, and then
+//! looks at the clock ([`deadlines`]). Nothing here waits for the guest, for a client or for a
+//! reader of the output; what each of them may leave unread is bounded. Facts are only collected;
+//! [`super::verdict`] says afterwards what they mean.
+
+mod deadlines;
+mod requests;
+mod words;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use protocol::ports;
+use vmm::control::Ended;
+
+use super::attach::Pending;
+use super::cgroup::Cgroup;
+use super::clients::Clients;
+use super::connector::Connector;
+use super::guest::{Guest, Role};
+use super::machine::{Launch, Machine, MachineError, Word};
+use super::timeline::Timeline;
+use super::verdict::{Cause, Facts, Terms, judge};
+use crate::logs::LogWriter;
+use crate::poll::Interests;
+use crate::stdio::{Input, Output, Pump, Side, Terminal};
+use crate::store::Process;
+use crate::sys::signals::Signals;
+use crate::task::{Outcome, Spec, TaskId};
+use deadlines::Ending;
+pub use deadlines::VMM_MARGIN;
+
+/// The number of the task's own command in the guest.
+const MAIN: u32 = 1;
+
+/// Connections of the guest that have not said what they are for.
+const PENDING: usize = 64;
+
+/// Where the command's streams go.
+#[derive(Debug)]
+pub struct Streams {
+    /// Its stdin, if it gets one.
+    pub input: Option<Input>,
+    /// Its stdout, or its terminal.
+    pub stdout: Output,
+    /// Its stderr.
+    pub stderr: Output,
+}
+
+/// What the caller of [`run`] is told meanwhile.
+#[derive(Debug)]
+pub enum Notice {
+    /// The VMM was started.
+    Cloned(Process),
+    /// The command runs.
+    Started,
+}
+
+/// Everything a task needs to run.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Its id.
+    pub id: &'a TaskId,
+    /// What was asked for.
+    pub spec: &'a Spec,
+    /// The VMM's part.
+    pub launch: Launch,
+    /// Its runtime folder.
+    pub folder: PathBuf,
+    /// Its clients.
+    pub clients: Clients,
+    /// Its cgroup, if there is one.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Why there is none, or no limits.
+    pub cgroup_note: Option<String>,
+    /// Its streams.
+    pub streams: Streams,
+    /// The terminal it belongs to.
+    pub terminal: Option<Terminal>,
+    /// Signals of this process.
+    pub signals: Signals,
+    /// Whether a signal is for the command, or for us to end the task by.
+    pub forward_signals: bool,
+    /// Where a copy of its output is kept.
+    pub log: Option<LogWriter>,
+}
+
+/// What is left when a task has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last bytes of the guest's console.
+    pub console: Vec<u8>,
+    /// Whether stdout is at the beginning of a line.
+    pub line_ended: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Signal,
+    Vmm,
+    Life,
+    Connector,
+    Guest(Role),
+    Pending(usize),
+    Main(Side),
+    Client(Option<u64>),
+}
+
+struct Supervisor<'a> {
+    id: &'a TaskId,
+    spec: &'a Spec,
+    machine: Machine,
+    connector: Connector,
+    guest: Guest,
+    pending: Vec<Pending>,
+    /// Before the guest attaches: the streams. After: the pump.
+    streams: Option<Streams>,
+    pump: Option<Pump>,
+    log: Option<LogWriter>,
+    clients: Clients,
+    /// Requests that the guest has attached to.
+    attached: BTreeSet<u32>,
+    terminal: Option<Terminal>,
+    signals: Signals,
+    forward_signals: bool,
+    interrupts: u32,
+    started: bool,
+    broken_pipe_told: bool,
+    timeline: Timeline,
+    ending: Ending,
+    facts: Facts,
+}
+
+/// Runs a task to its end.
+///
+/// # Errors
+/// When its VMM cannot be started. Whatever fails later is in the outcome.
+pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, MachineError> {
+    let Job {
+        id,
+        spec,
+        launch,
+        folder,
+        clients,
+        cgroup,
+        cgroup_note,
+        ..
+    } = job;
+    let timeline = Timeline::begin();
+    let machine = Machine::start(&launch, cgroup)?;
+    drop(launch); // The lock and the listener are the VMM's alone from here on.
+    notify(Notice::Cloned(machine.process(cgroup, cgroup_note)));
+    let mut supervisor = Supervisor {
+        id,
+        spec,
+        machine,
+        connector: Connector::new(&folder),
+        guest: Guest::default(),
+        pending: Vec::new(),
+        streams: Some(job.streams),
+        pump: None,
+        log: job.log,
+        clients,
+        attached: BTreeSet::new(),
+        terminal: job.terminal,
+        signals: job.signals,
+        forward_signals: job.forward_signals,
+        interrupts: 0,
+        started: false,
+        broken_pipe_told: false,
+        ending: Ending::new(spec, timeline.start),
+        timeline,
+        facts: Facts::default(),
+    };
+    while !supervisor.is_over() {
+        let was_started = supervisor.started;
+        if let Err(error) = supervisor.turn() {
+            supervisor.fail(Cause::Host(format!("the supervisor failed: {error}")));
+        }
+        if supervisor.started && !was_started {
+            notify(Notice::Started);
+        }
+    }
+    Ok(supervisor.finish(cgroup))
+}
+
+impl Supervisor<'_> {
+    fn turn(&mut self) -> io::Result<()> {
+        let until = self.next_deadline();
+        let ready = self.interests().wait(until)?;
+        // Later indices first: a connection that is taken out does not move those before it.
+        for name in ready.into_iter().rev() {
+            match name {
+                Name::Signal => self.signal()?,
+                Name::Life | Name::Vmm => self.machine_words()?,
+                Name::Connector => self.connections(),
+                Name::Guest(role) => self.guest_words(role),
+                Name::Pending(index) => self.attach(index),
+                Name::Main(side) => self.pump(side),
+                Name::Client(None) => self.clients.accept(),
+                Name::Client(Some(number)) => self.client(number),
+            }
+        }
+        self.look_at_the_clock(Instant::now());
+        Ok(())
+    }
+
+    fn interests(&self) -> Interests<'_, Name> {
+        let mut into = Interests::new();
+        into.read(self.signals.as_fd(), Name::Signal);
+        if self.machine.ending().is_none() {
+            into.read(self.machine.pidfd(), Name::Vmm);
+            if !self.ending.life_closed {
+                into.read(self.machine.life(), Name::Life);
+            }
+            into.read(self.machine.connector(), Name::Connector);
+        }
+        let links = [
+            (Role::Init, &self.guest.init),
+            (Role::Agent, &self.guest.agent),
+        ];
+        for (role, wire) in links
+            .into_iter()
+            .filter_map(|(role, link)| Some((role, link.open()?)))
+        {
+            into.both(wire.as_fd(), wire.is_sending(), Name::Guest(role));
+        }
+        for (index, pending) in self.pending.iter().enumerate() {
+            into.read(pending.as_fd(), Name::Pending(index));
+        }
+        if let Some(pump) = &self.pump {
+            pump.interests(&mut into, Name::Main);
+        }
+        self.clients.interests(&mut into, Name::Client);
+        into
+    }
+
+    /// What the VMM says, and whether it is gone.
+    fn machine_words(&mut self) -> io::Result<()> {
+        let gone = self.machine.reap()?;
+        while !self.ending.life_closed {
+            match self.machine.word() {
+                Ok(Some(Word::Running(running))) => self.timeline.running(&running),
+                Ok(Some(Word::Ended(ended))) => self.facts.ended = Some(ended),
+                // It would be readable for ever.
+                Ok(Some(Word::Closed)) => self.ending.life_closed = true,
+                Ok(None) => break,
+                Err(error) => {
+                    self.ending.life_closed = true;
+                    self.fail(Cause::Host(format!("the VMM made no sense: {error}")));
+                }
+            }
+        }
+        if gone && let Some(ending) = self.machine.ending() {
+            self.facts.vmm = Some(ending.status);
+            self.facts.not_executed = self.machine.was_not_executed();
+            self.timeline.ended();
+        }
+        Ok(())
+    }
+
+    /// Connections that the guest asks for.
+    fn connections(&mut self) {
+        match self.connector.answer(self.machine.connector()) {
+            Ok(incoming) => {
+                for new in incoming {
+                    match new.port {
+                        ports::CONTROL | ports::AGENT => self.guest.connected(new.port, new.socket),
+                        port => {
+                            // The oldest goes: whoever means it says at once what it is for.
+                            if self.pending.len() >= PENDING {
+                                self.pending.remove(0);
+                            }
+                            self.pending.push(Pending::new(port, new.socket));
+                        }
+                    }
+                }
+            }
+            Err(error) => self.fail(Cause::Host(format!("the VMM made no sense: {error}"))),
+        }
+    }
+
+    fn pump(&mut self, side: Side) {
+        let Some(pump) = &mut self.pump else { return };
+        if let Err(error) = pump.turn(side) {
+            let lost_with_vmm = self.facts.ended.is_some() || self.machine.ending().is_some();
+            self.ending.pump_failed = true;
+            if !lost_with_vmm {
+                self.fail(match error {
+                    protocol::FrameError::Io(error) => {
+                        Cause::Host(format!("the command's output cannot be written: {error}"))
+                    }
+                    error => Cause::Protocol(format!("on its output: {error}")),
+                });
+            }
+            return;
+        }
+        self.ending.output_moved(Instant::now());
+        if pump.stdout_is_broken() && !std::mem::replace(&mut self.broken_pipe_told, true) {
+            // As the kernel does for a process whose reader has gone.
+            self.signal_command(MAIN, libc::SIGPIPE.unsigned_abs());
+        }
+    }
+
+    /// Notes a failure; the first one counts, and ends the task.
+    fn fail(&mut self, cause: Cause) {
+        self.facts.cause.get_or_insert(cause);
+    }
+
+    fn finish(mut self, cgroup: Option<&Cgroup>) -> Finished {
+        // Before anything is printed.
+        self.terminal = None;
+        let terms = Terms {
+            ttl: self.spec.ttl(),
+            start_timeout: self.ending.start_timeout,
+            memory_mib: self.spec.resources.memory_mib,
+            scratch_bytes: self.spec.resources.scratch_bytes,
+            debug_console: self.spec.debug_console,
+        };
+        let verdict = judge(&self.facts, &terms);
+        let resident = self.machine.ending().map(|ending| ending.peak_resident);
+        let Ended {
+            console,
+            broken_devices,
+            ..
+        } = self.facts.ended.take().unwrap_or_default();
+        let exited = self.facts.exited.take().unwrap_or_default();
+        let outcome = Outcome {
+            code: verdict.code,
+            exit: verdict.exit,
+            end: verdict.end,
+            out_of_memory: exited.oom,
+            scratch_full: exited.scratch_full,
+            timings_ns: self.timeline.finish(),
+            peak_memory_bytes: cgroup.and_then(Cgroup::peak).or(resident),
+            broken_devices,
+        };
+        let line_ended = match (&self.pump, &self.streams) {
+            (Some(pump), _) => pump.stdout_ends_line(),
+            (None, Some(streams)) => streams.stdout.ends_line(),
+            (None, None) => true,
+        };
+        Finished {
+            outcome,
+            console,
+            line_ended,
+        }
+    }
+}

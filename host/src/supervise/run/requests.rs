@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What people ask for while a task runs: signals to `ampoule run`, requests of clients.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use protocol::Kind;
+use protocol::messages::{ReadFiles, WindowSize, WriteFiles};
+
+use super::{MAIN, Supervisor};
+use crate::api::{Event, Request};
+use crate::supervise::clients::Work;
+use crate::supervise::verdict::Cause;
+
+/// Interrupts after which we no longer wait for the command to take notice.
+const PATIENCE: u32 = 3;
+
+/// The grace of a task whose supervisor is told to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Supervisor<'_> {
+    pub(super) fn signal(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.signals.next()? {
+            match signal {
+                libc::SIGWINCH => {
+                    if let Some(terminal) = &self.terminal {
+                        let size = terminal.size();
+                        self.resize(MAIN, size);
+                    }
+                }
+                _ if !self.forward_signals => self.stop(GRACE),
+                libc::SIGINT | libc::SIGTERM => self.interrupt(signal),
+                _ => self.forward(signal),
+            }
+        }
+        Ok(())
+    }
+
+    /// The third time, people mean it.
+    fn interrupt(&mut self, signal: i32) {
+        self.interrupts = self.interrupts.saturating_add(1);
+        if self.interrupts >= PATIENCE {
+            eprintln!("ampoule: interrupted {PATIENCE} times; killing the task");
+            self.fail(Cause::Killed);
+        }
+        self.forward(signal);
+    }
+
+    fn forward(&mut self, signal: i32) {
+        if self.started {
+            self.signal_command(MAIN, signal.unsigned_abs());
+        } else {
+            self.fail(Cause::Interrupted(signal));
+        }
+    }
+
+    /// SIGTERM to every command now, SIGKILL after the grace.
+    fn stop(&mut self, grace: Duration) {
+        self.facts.stopping = true;
+        if !self.started {
+            self.fail(Cause::Stopped);
+            return;
+        }
+        let commands = self.clients.commands();
+        for id in std::iter::once(MAIN).chain(commands) {
+            self.signal_command(id, libc::SIGTERM.unsigned_abs());
+        }
+        self.ending.stop_within(Instant::now(), grace);
+    }
+
+    pub(super) fn client(&mut self, number: u64) {
+        match self.clients.read(number) {
+            Ok(requests) => requests
+                .into_iter()
+                .for_each(|request| self.serve(number, request)),
+            // As a shell does to what it leaves behind.
+            Err(Work::Command(id)) => self.signal_command(id, libc::SIGHUP.unsigned_abs()),
+            Err(_) => {}
+        }
+    }
+
+    fn serve(&mut self, number: u64, request: Request) {
+        match request {
+            Request::Exec(exec) => {
+                if let Some(id) = self.new_work(number, Work::Command) {
+                    self.run_for_client(id, exec);
+                }
+            }
+            Request::ReadFiles(path) => {
+                if let Some(id) = self.new_work(number, Work::Copy) {
+                    let path = path.as_slice().to_vec();
+                    self.tell_agent(Kind::ReadFiles, &ReadFiles { id, path });
+                }
+            }
+            Request::WriteFiles(path) => {
+                if let Some(id) = self.new_work(number, Work::Copy) {
+                    let path = path.as_slice().to_vec();
+                    self.tell_agent(Kind::WriteFiles, &WriteFiles { id, path });
+                }
+            }
+            Request::Signal(signal) => {
+                if let Work::Command(id) = self.clients.work(number) {
+                    self.signal_command(id, signal);
+                }
+            }
+            Request::Resize(size) => {
+                if let Work::Command(id) = self.clients.work(number) {
+                    self.resize(
+                        id,
+                        WindowSize {
+                            rows: size.rows,
+                            cols: size.cols,
+                        },
+                    );
+                }
+            }
+            Request::Stop(grace_ms) => {
+                self.clients.tell(number, &Event::Accepted, None);
+                self.stop(Duration::from_millis(grace_ms));
+            }
+            Request::Kill => {
+                self.clients.tell(number, &Event::Accepted, None);
+                self.fail(Cause::Killed);
+            }
+        }
+    }
+
+    /// A number for a client's request, unless the guest cannot serve one or the client has one.
+    fn new_work(&mut self, number: u64, work: fn(u32) -> Work) -> Option<u32> {
+        let refusal = match self.clients.work(number) {
+            _ if !self.ending.ready => Some("the guest is still starting"),
+            Work::None => None,
+            _ => Some("one request a connection"),
+        };
+        if let Some(why) = refusal {
+            self.clients
+                .tell(number, &Event::Refused(why.to_owned()), None);
+            return None;
+        }
+        let id = self.clients.unused_id()?;
+        self.clients.assign(number, work(id));
+        Some(id)
+    }
+}

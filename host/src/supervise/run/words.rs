@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the guest says, and what it is told.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use protocol::messages::{
+    Assignment, Exec, ExecFailed, Exited, Resize, Signal, Started, WindowSize,
+};
+use protocol::{Kind, ports};
+
+use super::{MAIN, Supervisor};
+use crate::api::{Event, ExecRequest};
+use crate::stdio::Pump;
+use crate::supervise::guest::{Role, Said};
+use crate::supervise::verdict::{Cause, clean, exit_of, not_started_code};
+use crate::task::Bytes;
+
+/// How often guest-init says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Entropy given to a fresh guest; the most that an assignment carries.
+const ENTROPY: usize = 64;
+
+impl Supervisor<'_> {
+    pub(super) fn guest_words(&mut self, role: Role) {
+        match self.guest.read(role) {
+            Ok(said) => said.into_iter().for_each(|word| self.hear(word)),
+            Err(error) => self.fail(Cause::Protocol(error.to_string())),
+        }
+    }
+
+    fn hear(&mut self, word: Said) {
+        match word {
+            Said::Hello(hello) => {
+                self.timeline.hello(&hello);
+                let assignment = self.assignment();
+                self.say(Role::Init, Kind::Assignment, &assignment);
+            }
+            Said::Report(report) => self.timeline.report(&report),
+            Said::Heartbeat(_) => {}
+            Said::Goodbye(goodbye) => {
+                self.facts.goodbye.get_or_insert(goodbye);
+                self.ending.said_goodbye(Instant::now());
+            }
+            Said::Ready(_) => self.ready(),
+            Said::Started(started) => self.command_runs(&started),
+            Said::NotStarted(failed) => self.command_did_not_start(failed),
+            Said::Exited(exited) => self.command_ended(exited),
+        }
+    }
+
+    /// Sends a message; a guest that does not read breaks the protocol.
+    fn say(&mut self, role: Role, kind: Kind, message: &impl prost::Message) {
+        if let Err(error) = self.guest.post(role, kind, message) {
+            self.fail(Cause::Protocol(format!(
+                "it does not read its messages: {error}"
+            )));
+        }
+    }
+
+    fn assignment(&self) -> Assignment {
+        let mut entropy = vec![0; ENTROPY];
+        if crate::entropy(&mut entropy).is_err() {
+            entropy.clear();
+        }
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let spent = millis(self.timeline.start.elapsed());
+        Assignment {
+            task: self.id.to_string(),
+            hostname: format!("ampoule-{}", self.id),
+            ttl_ms: self.spec.ttl_ms.saturating_sub(spent).max(1),
+            grace_ms: self.spec.grace_ms,
+            realtime_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            scratch_bytes: self.spec.resources.scratch_bytes,
+            workspace: self.spec.workspace.is_some(),
+            entropy,
+            heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(1000),
+        }
+    }
+
+    fn ready(&mut self) {
+        if std::mem::replace(&mut self.ending.ready, true) {
+            return;
+        }
+        self.timeline.ready();
+        let spec = self.spec;
+        let request = ExecRequest {
+            argv: spec.argv.clone(),
+            env: spec.env.clone(),
+            workdir: spec.workdir.clone(),
+            user: spec.user.clone(),
+            terminal: None,
+        };
+        let size = self.terminal.as_ref().map(|terminal| terminal.size());
+        let no_window = WindowSize { rows: 24, cols: 80 };
+        let window = spec.terminal.then(|| size.unwrap_or(no_window));
+        let stdin = self
+            .streams
+            .as_ref()
+            .is_some_and(|streams| streams.input.is_some());
+        let mut exec = exec(MAIN, request, window);
+        exec.stdin = stdin;
+        self.say(Role::Agent, Kind::Exec, &exec);
+    }
+
+    /// Runs a command for a client.
+    pub(super) fn run_for_client(&mut self, id: u32, request: ExecRequest) {
+        let window = request.terminal.map(|size| WindowSize {
+            rows: size.rows,
+            cols: size.cols,
+        });
+        let mut exec = exec(id, request, window);
+        exec.stdin = true;
+        self.say(Role::Agent, Kind::Exec, &exec);
+    }
+
+    /// Passes a message of a client on to the agent.
+    pub(super) fn tell_agent(&mut self, kind: Kind, message: &impl prost::Message) {
+        self.say(Role::Agent, kind, message);
+    }
+
+    pub(super) fn signal_command(&mut self, id: u32, signal: u32) {
+        self.say(Role::Agent, Kind::Signal, &Signal { id, signal });
+    }
+
+    pub(super) fn resize(&mut self, id: u32, size: WindowSize) {
+        self.say(
+            Role::Agent,
+            Kind::Resize,
+            &Resize {
+                id,
+                size: Some(size),
+            },
+        );
+    }
+
+    fn command_runs(&mut self, started: &Started) {
+        if started.id == MAIN {
+            self.started = true;
+            self.timeline.started(started.boot_ns);
+        } else {
+            self.clients.tell_about(started.id, &Event::Started, None);
+        }
+    }
+
+    fn command_did_not_start(&mut self, failed: ExecFailed) {
+        if failed.id == MAIN {
+            self.facts.not_started.get_or_insert(failed);
+            return;
+        }
+        let event = Event::Failed {
+            code: not_started_code(&failed),
+            detail: clean(&failed.detail),
+        };
+        self.clients.tell_about(failed.id, &event, None);
+    }
+
+    fn command_ended(&mut self, exited: Exited) {
+        if exited.id == MAIN {
+            if self.facts.exited.is_none() {
+                let now = Instant::now();
+                self.timeline.exited(exited.boot_ns);
+                self.facts.warned = self.ending.is_warned(now);
+                self.ending.command_ended(now);
+                self.facts.exited = Some(exited);
+            }
+            return;
+        }
+        let detail = match (exited.oom, exited.scratch_full) {
+            (true, _) => Some("the guest was out of memory".to_owned()),
+            (_, true) => Some("scratch space was full".to_owned()),
+            _ => None,
+        };
+        let event = Event::Exited {
+            code: exit_of(&exited).code(),
+            detail,
+        };
+        self.clients.tell_about(exited.id, &event, None);
+    }
+
+    /// Reads on what a connection is for, and gives it to whom it belongs.
+    pub(super) fn attach(&mut self, index: usize) {
+        let Some(pending) = self.pending.get_mut(index) else {
+            return;
+        };
+        let id = match pending.read() {
+            Ok(None) => return,
+            Ok(Some(id)) => Some(id),
+            Err(_) => None, // closed, or rubbish: nobody waits for it yet
+        };
+        let pending = self.pending.swap_remove(index);
+        let Some(id) = id else { return };
+        if id == MAIN && pending.port == ports::STDIO {
+            if let Some(streams) = self.streams.take() {
+                let outputs = (streams.stdout, streams.stderr);
+                let pump = Pump::new(pending.into_socket(), streams.input, outputs);
+                self.pump = Some(pump.with_log(self.log.take()));
+            }
+            return;
+        }
+        // Only the first connection of a request, whatever the guest says.
+        if self.attached.insert(id) {
+            let socket = pending.into_socket();
+            self.clients
+                .tell_about(id, &Event::Attached, Some(socket.as_fd()));
+        }
+    }
+}
+
+fn exec(id: u32, request: ExecRequest, terminal: Option<WindowSize>) -> Exec {
+    let bytes = |list: Vec<Bytes>| list.iter().map(|b| b.as_slice().to_vec()).collect();
+    Exec {
+        id,
+        argv: bytes(request.argv),
+        env: bytes(request.env),
+        cwd: request
+            .workdir
+            .map(|b| b.as_slice().to_vec())
+            .unwrap_or_default(),
+        user: request.user.unwrap_or_default(),
+        terminal,
+        stdin: false,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A task from its request to its record: everything is checked and opened, the record written,
+//! the VMM run to its end, what it held freed.
+//!
+//! The order is what makes it safe for many `ampoule` at once and for one that dies anywhere:
+//!
+//! 1. Checks and opened files: whatever can be known to fail does so here, and leaves nothing.
+//! 2. The runtime folder with the supervisor's lock: from here on the task is seen to live.
+//! 3. The record. Without it there is no VM.
+//! 4. The VMM, in its cgroup, and the loop.
+//! 5. The record's end, then the folder, then the lock.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
+
+use super::cgroup::{self, Cgroup, Limits, Place};
+use super::clients::Clients;
+use super::kvm::KvmError;
+use super::machine::{Launch, MachineError};
+use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
+use super::{kvm, locks, orphans, run};
+use crate::folders::{self, FolderError, Folders};
+use crate::image::workspace::{self, WorkspaceError};
+use crate::image::{Catalogue, ImageError, KERNEL, Kind, check};
+use crate::logs::LogWriter;
+use crate::sockets;
+use crate::stdio::Terminal;
+use crate::store::{Store, StoreError};
+use crate::sys::signals::Signals;
+use crate::task::{Bytes, End, Kind as EndKind, Outcome, Spec, TaskId, code};
+
+/// Memory that a kernel needs above its own end before it can start a process.
+const ABOVE_KERNEL: u64 = 24 << 20;
+
+/// Records and logs are kept so long unless somebody prunes them sooner.
+pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Records removed by one run at most, so that none pays for many.
+const PRUNED_AT_ONCE: usize = 16;
+
+/// Ids tried before giving up.
+const IDS: u32 = 16;
+
+/// Why a task could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// This host cannot run guests.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    /// Kernel or image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The workspace.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A number that the VMM does not take.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The VMM.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The kernel does not fit.
+    #[error(
+        "{given}M of memory is too small for this kernel; give it at least {least}M with --memory"
+    )]
+    Memory {
+        /// Asked for.
+        given: u32,
+        /// Needed.
+        least: u64,
+    },
+    /// Something of the task's own folders.
+    #[error("cannot {what} in {}", path.display())]
+    Prepare {
+        /// What was being done.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The files that a guest is made of, open and checked.
+#[derive(Debug)]
+pub struct Files {
+    kvm: File,
+    kernel: File,
+    drives: Vec<File>,
+    /// The image's own environment.
+    env: Vec<Bytes>,
+}
+
+impl Files {
+    /// Opens and checks everything that `spec` names. Says on stderr what of the workspace is
+    /// left out.
+    ///
+    /// # Errors
+    /// As [`TaskError`] says; nothing was changed.
+    pub fn open(folders: &Folders, spec: &Spec) -> Result<Self, TaskError> {
+        let kvm = kvm::open()?;
+        let catalogue = Catalogue::new(folders);
+        let (_, kernel) = catalogue.open(KERNEL, Kind::Kernel)?;
+        let (image, root) = catalogue.open(&spec.image, Kind::Image)?;
+        fits(&kernel, spec.resources.memory_mib)?;
+        let mut drives = vec![root];
+        if let Some(folder) = &spec.workspace {
+            let workspace = workspace::open(folders, folder)?;
+            for (path, why) in &workspace.skipped.named {
+                eprintln!(
+                    "ampoule: left out of the workspace: {} ({why})",
+                    path.display()
+                );
+            }
+            let more = usize::try_from(workspace.skipped.count).unwrap_or(usize::MAX);
+            match more.saturating_sub(workspace.skipped.named.len()) {
+                0 => {}
+                more => eprintln!("ampoule: left out of the workspace: {more} more"),
+            }
+            drives.push(workspace.file);
+        }
+        let env = image
+            .env
+            .iter()
+            .map(|(name, value)| Bytes::Text(format!("{name}={value}")));
+        Ok(Self {
+            kvm,
+            kernel,
+            drives,
+            env: env.collect(),
+        })
+    }
+}
+
+fn fits(kernel: &File, memory_mib: u32) -> Result<(), TaskError> {
+    let damaged = |source| {
+        let name = KERNEL.to_owned();
+        TaskError::Image(ImageError::Damaged {
+            what: Kind::Kernel,
+            name,
+            source,
+        })
+    };
+    let end = check::kernel_end(kernel).map_err(damaged)?;
+    let least = end.saturating_add(ABOVE_KERNEL).div_ceil(1 << 20);
+    if u64::from(memory_mib) < least {
+        return Err(TaskError::Memory {
+            given: memory_mib,
+            least,
+        });
+    }
+    Ok(())
+}
+
+/// How the command's streams and our signals are connected.
+#[derive(Debug)]
+pub struct Front {
+    /// Where the command's streams go.
+    pub streams: Streams,
+    /// The terminal it belongs to.
+    pub terminal: Option<Terminal>,
+    /// Signals of this process.
+    pub signals: Signals,
+    /// Whether they are for the command.
+    pub forward_signals: bool,
+}
+
+/// A task that is recorded and about to run.
+#[derive(Debug)]
+pub struct Task<'a> {
+    folders: &'a Folders,
+    store: &'a Store,
+    /// Its id.
+    pub id: TaskId,
+    runtime: PathBuf,
+    cgroup: Option<Cgroup>,
+    // Last, so that it is released last.
+    _lock: File,
+}
+
+impl<'a> Task<'a> {
+    /// Makes the task's folder and its record, after clearing away what others left.
+    ///
+    /// # Errors
+    /// As [`TaskError`] says; nothing is left.
+    pub fn record(folders: &'a Folders, store: &'a Store, spec: &Spec) -> Result<Self, TaskError> {
+        orphans::sweep(store)?;
+        prune(folders, store, RETENTION, PRUNED_AT_ONCE)?;
+        folders.make_runtime()?;
+        let (id, runtime) = new_folder(folders)?;
+        let lock = locks::take(&runtime, locks::SUPERVISOR).map_err(|source| {
+            let _ = fs::remove_dir_all(&runtime);
+            TaskError::Prepare {
+                what: "make a lock",
+                path: runtime.clone(),
+                source,
+            }
+        })?;
+        let task = Self {
+            folders,
+            store,
+            id,
+            runtime,
+            cgroup: None,
+            _lock: lock,
+        };
+        store.insert(&task.id, spec, &task.runtime)?;
+        Ok(task)
+    }
+
+    /// Runs it. Its end is recorded, whatever it is.
+    ///
+    /// # Errors
+    /// When its VMM could not be started.
+    pub fn run(
+        mut self,
+        spec: &Spec,
+        files: Files,
+        front: Front,
+        on_start: &mut dyn FnMut(&TaskId),
+    ) -> Result<Finished, TaskError> {
+        let result = self.run_machine(spec, files, front, on_start);
+        let outcome = match &result {
+            Ok(finished) => finished.outcome.clone(),
+            Err(error) => {
+                let detail = crate::cli::chain(error);
+                Outcome::new(code::FAILED, End::new(EndKind::HostFailed, detail))
+            }
+        };
+        if let Err(error) = self.store.finish(&self.id, &outcome) {
+            // The command's end is known and counts; the next command will record that it is gone.
+            eprintln!(
+                "ampoule: the task's end is not recorded: {}",
+                crate::cli::chain(&error)
+            );
+        }
+        result
+    }
+
+    fn run_machine(
+        &mut self,
+        spec: &Spec,
+        files: Files,
+        front: Front,
+        on_start: &mut dyn FnMut(&TaskId),
+    ) -> Result<Finished, TaskError> {
+        let folder = self.folders.task(self.id.as_str());
+        folders::make_private(&folder)?;
+        let log = LogWriter::create(&folder).map_err(prepare("write the log", &folder))?;
+        let mut spec = spec.clone();
+        let own = std::mem::take(&mut spec.env);
+        spec.env = files.env.iter().cloned().chain(own).collect();
+        let launch = self.launch(&spec, files, &folder)?;
+        let api = sockets::listener(&self.runtime.join(sockets::API));
+        let clients = api
+            .and_then(Clients::new)
+            .map_err(prepare("listen", &self.runtime))?;
+        let cgroup_note = self.make_cgroup(&spec);
+        let job = Job {
+            id: &self.id,
+            spec: &spec,
+            launch,
+            folder: self.runtime.clone(),
+            clients,
+            cgroup: self.cgroup.as_ref(),
+            cgroup_note,
+            streams: front.streams,
+            terminal: front.terminal,
+            signals: front.signals,
+            forward_signals: front.forward_signals,
+            log: Some(log),
+        };
+        let (store, id) = (self.store, &self.id);
+        let mut failure = None;
+        let finished = run::run(job, &mut |notice| match notice {
+            Notice::Cloned(process) => failure = store.running(id, &process).err(),
+            Notice::Started => on_start(id),
+        })?;
+        if let Some(error) = failure {
+            eprintln!(
+                "ampoule: the task's process is not recorded: {}",
+                crate::cli::chain(&error)
+            );
+        }
+        if !finished.console.is_empty() {
+            let _ = fs::write(folder.join("console.log"), &finished.console);
+        }
+        Ok(finished)
+    }
+
+    fn launch(&self, spec: &Spec, files: Files, folder: &Path) -> Result<Launch, TaskError> {
+        let vsock = sockets::listener(&self.runtime.join(sockets::VSOCK))
+            .map_err(prepare("listen", &self.runtime))?;
+        let lock = locks::take(&self.runtime, locks::VMM)
+            .map_err(prepare("make a lock", &self.runtime))?;
+        let mut log = File::options();
+        let stderr = log
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(folder.join("vmm.log"));
+        Ok(Launch {
+            vmm: binaries()
+                .map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?
+                .join("ampoule-vmm"),
+            vcpus: VcpuCount::try_from(u64::from(spec.resources.cpus))?,
+            memory: MemoryMib::try_from(u64::from(spec.resources.memory_mib))?,
+            life: Life::try_from(spec.ttl() + VMM_MARGIN)?,
+            debug_console: spec.debug_console,
+            kvm: files.kvm,
+            kernel: files.kernel,
+            drives: files.drives,
+            vsock,
+            lock,
+            stderr: stderr.map_err(prepare("write vmm.log", folder))?,
+        })
+    }
+
+    /// The task's cgroup, or a note why it has none.
+    fn make_cgroup(&mut self, spec: &Spec) -> Option<String> {
+        let resources = &spec.resources;
+        let limits = Limits {
+            memory: u64::from(resources.memory_mib) << 20,
+            cpus: resources.cpus.into(),
+        };
+        let place = match Place::find() {
+            Ok(place) => place,
+            Err(why) => return Some(why),
+        };
+        match place.make(self.id.as_str(), limits) {
+            Ok(cgroup) => {
+                self.cgroup = Some(cgroup);
+                place.note
+            }
+            Err(error) => Some(format!("no cgroup in {}: {error}", place.path.display())),
+        }
+    }
+}
+
+impl Drop for Task<'_> {
+    /// The VMM is gone by now; so goes what it had.
+    fn drop(&mut self) {
+        if let Some(cgroup) = self.cgroup.take()
+            && let Err(error) = cgroup::destroy(cgroup.path())
+        {
+            eprintln!(
+                "ampoule: cannot remove the cgroup {}: {error}",
+                cgroup.path().display()
+            );
+        }
+        let _ = fs::remove_dir_all(&self.runtime);
+    }
+}
+
+/// The folder of this executable, where the other three belong.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn binaries() -> io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {
+    let path = path.to_owned();
+    move |source| TaskError::Prepare { what, path, source }
+}
+
+fn new_folder(folders: &Folders) -> Result<(TaskId, PathBuf), TaskError> {
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..IDS {
+        let id = TaskId::random().map_err(prepare("make an id", &folders.runtime))?;
+        let path = folders.sockets(id.as_str());
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok((id, path)),
+            Err(error) => last = error,
+        }
+    }
+    Err(prepare("make a folder", &folders.runtime)(last))
+}
+
+/// Removes records and logs of tasks that ended longer ago than `age`, at most `most`; how many.
+///
+/// # Errors
+/// When the store cannot be used.
+pub fn prune(
+    folders: &Folders,
+    store: &Store,
+    age: Duration,
+    most: usize,
+) -> Result<usize, StoreError> {
+    let mut removed = 0;
+    for id in store.older_than(age)?.iter().take(most) {
+        let _ = fs::remove_dir_all(folders.task(id));
+        removed += usize::from(store.remove(id)?);
+    }
+    Ok(removed)
+}

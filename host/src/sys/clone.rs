@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Starting a program with clone3: namespaces, cgroup and pidfd in one call.
+//!
+//! ```text
+//! parent: spawn ── clone3 ──► Child { pid, pidfd }
+//! child:           └─ maps ids, new session, default signals, descriptors, execve
+//! ```
+//!
+//! The child shares no memory with the parent (no `CLONE_VM`), but the parent may have had other
+//! threads whose locks are now held for ever in the copy. So between clone3 and execve the child
+//! only makes system calls on memory prepared before: no allocation, no locks, no unwinding.
+#![expect(
+    unsafe_code,
+    reason = "clone3 and the child's steps up to execve have no safe wrapper"
+)]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// Exit status of a child that could not become the program: distinct from what the VMM uses.
+pub const NOT_EXECUTED: i32 = 113;
+
+/// What to start, and in what.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// Absolute path of the program.
+    pub path: CString,
+    /// Arguments, the program's name first.
+    pub argv: Vec<CString>,
+    /// Environment, `NAME=value` each.
+    pub env: Vec<CString>,
+    /// Descriptors the program gets under their own numbers.
+    pub inherit: Vec<BorrowedFd<'a>>,
+    /// stdin and stdout of the program.
+    pub null: BorrowedFd<'a>,
+    /// stderr of the program.
+    pub stderr: BorrowedFd<'a>,
+    /// The cgroup folder to start it in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Put it into a user namespace of its own, in which only the caller's ids exist. Without
+    /// privileges the other namespaces need it.
+    pub user_namespace: bool,
+}
+
+/// A started program.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id here.
+    pub pid: i32,
+    /// Its pidfd.
+    pub pidfd: OwnedFd,
+}
+
+/// The id maps of a user namespace, formatted before the clone.
+struct IdMaps {
+    uid: Vec<u8>,
+    gid: Vec<u8>,
+}
+
+/// Everything the child touches, prepared by the parent.
+struct Prepared<'a> {
+    path: &'a CStr,
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    inherit: Vec<RawFd>,
+    null: RawFd,
+    stderr: RawFd,
+    maps: Option<IdMaps>,
+}
+
+/// Starts `program` in new PID, mount, network, IPC and UTS namespaces.
+///
+/// # Errors
+/// What clone3 says. A failure after that shows as the child's exit with [`NOT_EXECUTED`].
+pub fn spawn(program: &Program<'_>) -> io::Result<Child> {
+    let pointers = |list: &[CString]| {
+        let ends = std::iter::once(ptr::null());
+        list.iter().map(|item| item.as_ptr()).chain(ends).collect()
+    };
+    let prepared = Prepared {
+        path: &program.path,
+        argv: pointers(&program.argv),
+        env: pointers(&program.env),
+        inherit: program.inherit.iter().map(AsRawFd::as_raw_fd).collect(),
+        null: program.null.as_raw_fd(),
+        stderr: program.stderr.as_raw_fd(),
+        maps: program.user_namespace.then(identity),
+    };
+    let mut pidfd: RawFd = -1;
+    let mut args = arguments(program, &mut pidfd);
+    // SAFETY: `args` is a clone_args of the size given, whose only pointer is `pidfd`, alive and
+    // writable during the call; without CLONE_VM and with no stack given the child continues
+    // here on its own copy of this stack, as after fork.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => become_program(&prepared),
+        pid => {
+            let pid = i32::try_from(pid).map_err(io::Error::other)?;
+            // SAFETY: clone3 succeeded with CLONE_PIDFD, so the kernel stored a new descriptor
+            // in `pidfd` that nothing else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Child { pid, pidfd })
+        }
+    }
+}
+
+fn arguments(program: &Program<'_>, pidfd: &mut RawFd) -> libc::clone_args {
+    // SAFETY: clone_args is a struct of integers, for which all zeroes is a valid value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    let spaces = libc::CLONE_NEWPID
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS;
+    args.flags = flag(spaces) | flag(libc::CLONE_PIDFD);
+    args.pidfd = address(pidfd);
+    args.exit_signal = flag(libc::SIGCHLD);
+    if program.user_namespace {
+        args.flags |= flag(libc::CLONE_NEWUSER);
+    }
+    if let Some(cgroup) = program.cgroup {
+        // linux/sched.h: CLONE_INTO_CGROUP is bit 33, above what libc's c_int flags hold.
+        args.flags |= 1 << 33;
+        args.cgroup = u64::try_from(cgroup.as_raw_fd()).unwrap_or_default();
+    }
+    args
+}
+
+fn flag(bits: libc::c_int) -> u64 {
+    u64::from(bits.cast_unsigned())
+}
+
+fn address(of: &mut RawFd) -> u64 {
+    const _: () = assert!(
+        size_of::<usize>() == size_of::<u64>(),
+        "clone_args holds addresses"
+    );
+    u64::try_from(ptr::from_mut(of).addr()).unwrap_or_default()
+}
+
+/// Maps the caller's own ids to themselves and no others (user_namespaces(7)).
+fn identity() -> IdMaps {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    IdMaps {
+        uid: format!("{uid} {uid} 1").into(),
+        gid: format!("{gid} {gid} 1").into(),
+    }
+}
+
+/// The child's side: the steps in order, then execve. Ends the process when one fails.
+fn become_program(prepared: &Prepared<'_>) -> ! {
+    let ready = map_ids(prepared.maps.as_ref())
+        && own_session()
+        && default_signals()
+        && descriptors(prepared);
+    if ready {
+        // SAFETY: path is NUL-terminated; argv and env are null-terminated arrays of
+        // NUL-terminated strings owned by the caller's `Program`, copied with the address space.
+        unsafe {
+            libc::execve(
+                prepared.path.as_ptr(),
+                prepared.argv.as_ptr(),
+                prepared.env.as_ptr(),
+            )
+        };
+    }
+    // SAFETY: _exit takes any status and runs no handlers of the parent's copy.
+    unsafe { libc::_exit(NOT_EXECUTED) }
+}
+
+fn map_ids(maps: Option<&IdMaps>) -> bool {
+    let Some(maps) = maps else { return true };
+    write_file(c"/proc/self/setgroups", b"deny")
+        && write_file(c"/proc/self/uid_map", &maps.uid)
+        && write_file(c"/proc/self/gid_map", &maps.gid)
+}
+
+fn write_file(path: &CStr, bytes: &[u8]) -> bool {
+    // SAFETY: `path` is NUL-terminated and outlives the call.
+    let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return false;
+    }
+    // SAFETY: `bytes` is readable for its length.
+    let wrote = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(wrote) == Ok(bytes.len())
+}
+
+/// Leaves the terminal's foreground group: a Ctrl-C is for the task's command, not for its VMM.
+fn own_session() -> bool {
+    // SAFETY: setsid takes no arguments; a freshly cloned process leads no group.
+    unsafe { libc::setsid() != -1 }
+}
+
+/// No signal blocked, SIGPIPE not ignored: what the supervisor changed for itself.
+fn default_signals() -> bool {
+    // SAFETY: SIG_DFL is a valid disposition for SIGPIPE and involves no handler.
+    let pipe = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // SAFETY: sigset_t is a struct of integers, and all zeroes is the empty set.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` is a readable signal set and the old one is not asked for.
+    let mask = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
+    pipe != libc::SIG_ERR && mask == 0
+}
+
+fn descriptors(prepared: &Prepared<'_>) -> bool {
+    let standard = [(prepared.null, 0), (prepared.null, 1), (prepared.stderr, 2)];
+    standard.iter().all(|(from, to)| {
+        // SAFETY: dup2 takes any two numbers; both are descriptors of this process alone.
+        unsafe { libc::dup2(*from, *to) == *to }
+    }) && prepared.inherit.iter().all(|fd| {
+        // SAFETY: F_SETFD takes an integer and changes this process's table only.
+        unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) == 0 }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    fn run(script: &str, inherit: &[BorrowedFd<'_>], stderr: BorrowedFd<'_>) -> process::Ending {
+        let null = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
+        let program = Program {
+            path: c"/bin/sh".into(),
+            argv: ["sh", "-c", script]
+                .map(|word| CString::new(word).unwrap())
+                .into(),
+            env: vec![c"WORD=here".into()],
+            inherit: inherit.into(),
+            null: null.as_fd(),
+            stderr,
+            cgroup: None,
+            user_namespace: !rustix::process::geteuid().is_root(),
+        };
+        let child = spawn(&program).unwrap();
+        process::reap(child.pid, true).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_program_runs_as_process_1_with_its_environment_and_descriptors() {
+        let (mut out, tx) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map(|(rx, tx)| (File::from(rx), tx))
+            .unwrap();
+        let script = format!("echo $$ $WORD >&{}; exit 7", tx.as_raw_fd());
+        let ending = run(&script, &[tx.as_fd()], std::io::stderr().as_fd());
+        drop(tx);
+        let mut said = String::new();
+        out.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "1 here\n");
+        assert_eq!(ending.status.code(), Some(7));
+    }
+
+    #[test]
+    fn a_descriptor_not_named_is_not_inherited() {
+        let (_rx, tx) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let script = format!("echo x >&{} || exit 9", tx.as_raw_fd());
+        assert_ne!(run(&script, &[], null.as_fd()).status.code(), Some(0));
+    }
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a task is: its id, what it was asked to be, and how it ended.
+
+mod id;
+mod outcome;
+mod spec;
+
+pub use id::{NotAnId, TaskId};
+pub use outcome::{By, End, Exit, Kind, Outcome, Timings, code};
+pub use spec::{Bytes, Resources, Spec};
