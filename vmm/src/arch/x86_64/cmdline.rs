@@ -15,8 +15,11 @@ use super::layout;
 /// - `tsc=reliable`: KVM keeps the counter; no watchdog that compares it with another clock.
 /// - `swiotlb=noforce`: virtio devices reach all memory; without it a guest of more than 4 GiB
 ///   sets 64 MiB aside for devices that do not.
+/// - `noreplace-smp`: else a guest of one vCPU takes the LOCK prefixes out of the whole kernel at
+///   boot: nearly every page of its text is then a copy of its own, at two faults a page.
 const ALWAYS: &str = "reboot=k panic=-1 root=/dev/vda ro rootfstype=erofs \
-    init=/.ampoule/init random.trust_cpu=on tsc=reliable swiotlb=noforce";
+    init=/.ampoule/init random.trust_cpu=on tsc=reliable swiotlb=noforce \
+    noreplace-smp";
 
 /// Without a console nothing is printed (formatting costs time even when nobody reads), and the
 /// serial driver does not look for ports: each look is an exit.

@@ -6,9 +6,15 @@
 //! checked, every segment lies within the file and within memory, none overlaps another. What it
 //! returns can be loaded.
 //!
-//! [`load`] maps the file's pages rather than copying them, wherever file offset and guest
-//! address agree modulo the page size. Pages at a segment's edges that hold something else in
-//! the file are copied, so that what follows a segment is zero, as the kernel's `.bss` must be.
+//! [`load`] maps the file's pages rather than copying them, wherever a segment is only read and
+//! file offset and guest address agree modulo the page size. Guests then share these pages with
+//! each other and with the page cache, as long as nobody writes to them: why the command line
+//! says `noreplace-smp`. Pages at a segment's edges that hold something else in the file are
+//! copied, so that what follows a segment is zero, as the kernel's `.bss` must be.
+//!
+//! A writable segment is copied whole. The kernel writes to nearly all of it while it boots (its
+//! initial part is overwritten before it is freed), so nothing of it would stay shared, and each
+//! page would cost two faults and the same copy; copied, it may lie in a large page, which is one.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::fs::File;
@@ -27,6 +33,8 @@ const ELF_HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
 /// `p_type` of a segment that is loaded.
 const PT_LOAD: u32 = 1;
+/// `p_flags` of a segment that may be written to.
+const PF_W: u32 = 2;
 /// `e_machine` of x86-64.
 const EM_X86_64: u16 = 62;
 /// What is copied is copied in pieces of this many bytes.
@@ -90,6 +98,8 @@ struct Segment {
     offset: u64,
     /// Bytes from the file; zeroes follow up to the segment's length in memory.
     length: u64,
+    /// The guest may write to it.
+    writable: bool,
 }
 
 /// A kernel that fits its file and the guest.
@@ -189,6 +199,7 @@ fn parse(
             address,
             offset,
             length,
+            writable: word(header, 4) & PF_W != 0,
         });
     }
     if !entered {
@@ -218,18 +229,19 @@ fn fits(start: u64, length: u64, memory_end: u64) -> Result<u64, KernelError> {
     Ok(end)
 }
 
-/// Maps the whole pages of a segment and copies what is left.
+/// Maps the whole pages of a segment that is only read, and copies what is left.
 fn place(file: &File, memory: &GuestMemory, segment: Segment) -> Result<(), KernelError> {
     let Segment {
         address,
         offset,
         length,
+        writable,
     } = segment;
     let end = address.saturating_add(length);
     let first = address.next_multiple_of(layout::PAGE);
     let last = end & !(layout::PAGE - 1);
     let congruent = address % layout::PAGE == offset % layout::PAGE;
-    if !congruent || last <= first {
+    if writable || !congruent || last <= first {
         return copy(file, memory, segment);
     }
     let head = first.saturating_sub(address);
@@ -251,6 +263,7 @@ fn place(file: &File, memory: &GuestMemory, segment: Segment) -> Result<(), Kern
             address: last,
             offset: from.saturating_add(pages),
             length: end.saturating_sub(last),
+            ..segment
         },
     )
 }

@@ -19,6 +19,7 @@ const MEMORY: u64 = 48 << 20;
 #[derive(Clone, Copy, Debug)]
 struct Load {
     kind: u32,
+    flags: u32,
     offset: u64,
     linked: u64,
     address: u64,
@@ -26,10 +27,14 @@ struct Load {
     in_memory: u64,
 }
 
-/// A segment linked for the upper half.
+/// `p_flags` of code: read and execute.
+const CODE: u32 = 5;
+
+/// A segment of code linked for the upper half.
 fn load_at(address: u64, offset: u64, length: u64, in_memory: u64) -> Load {
     Load {
         kind: PT_LOAD,
+        flags: CODE,
         offset,
         linked: 0xffff_ffff_8000_0000 + address,
         address,
@@ -54,6 +59,7 @@ fn elf(entry: u64, loads: &[Load], size: usize) -> Vec<u8> {
     for (i, load) in loads.iter().enumerate() {
         let at = 64 + 56 * i;
         put(at, &load.kind.to_le_bytes());
+        put(at + 4, &load.flags.to_le_bytes());
         put(at + 8, &load.offset.to_le_bytes());
         put(at + 16, &load.linked.to_le_bytes());
         put(at + 24, &load.address.to_le_bytes());
@@ -63,11 +69,15 @@ fn elf(entry: u64, loads: &[Load], size: usize) -> Vec<u8> {
     file
 }
 
-fn load_bytes(bytes: &[u8]) -> Result<(u64, memory::GuestMemory), KernelError> {
+fn file_of(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
+    file
+}
+
+fn load_bytes(bytes: &[u8]) -> Result<(u64, memory::GuestMemory), KernelError> {
     let memory = memory::allocate(MEMORY).unwrap();
-    let entry = load(&file, &memory, MEMORY)?;
+    let entry = load(&file_of(bytes), &memory, MEMORY)?;
     Ok((entry, memory))
 }
 
@@ -88,6 +98,24 @@ fn congruent_pages_edges_and_bss_are_what_the_headers_say() {
     assert_eq!(
         (at(0x2800), at(0x2fff), at(0x3000), at(0x47ff)),
         (0, 0, 0, 0)
+    );
+}
+
+#[test]
+fn code_is_the_files_own_pages_and_what_is_writable_a_copy() {
+    let code = load_at(0x20_0000, 0x1000, 0x1000, 0x1000);
+    let data = Load {
+        flags: PF_W | CODE,
+        ..load_at(0x20_1000, 0x2000, 0x1000, 0x1000)
+    };
+    let file = file_of(&elf(0x20_0000, &[code, data], 0x4000));
+    let memory = memory::allocate(MEMORY).unwrap();
+    load(&file, &memory, MEMORY).unwrap();
+    // A page that is mapped and not written to follows its file.
+    file.write_all_at(&[0xee; 0x3000], 0x1000).unwrap();
+    assert_eq!(
+        (byte(&memory, 0x20_0000), byte(&memory, 0x20_1000)),
+        (0xee, 3)
     );
 }
 
@@ -203,6 +231,7 @@ fn any_load() -> impl Strategy<Value = Load> {
     (kind, numbers).prop_map(
         |(kind, [offset, linked, address, length, in_memory])| Load {
             kind,
+            flags: CODE,
             offset,
             linked,
             address,
