@@ -131,9 +131,23 @@ impl Home {
             Duration::from_secs(1),
             || {
                 let sockets = fs::read_dir(self.runtime()).map_or(0, Iterator::count);
-                sockets == 0 && self.processes().is_empty()
+                sockets == 0 && self.processes().is_empty() && self.cgroups().is_empty()
             },
         );
+    }
+
+    /// Cgroups of this home's tasks, wherever on the host they were made.
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let tasks = fs::read_dir(self.path().join("s/ampoule/tasks")).into_iter();
+        let tasks: Vec<_> = tasks.flatten().flatten().map(|e| e.file_name()).collect();
+        let mut found = folders("/sys/fs/cgroup".into());
+        found.retain(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            tasks
+                .iter()
+                .any(|task| name.ends_with(&*task.to_string_lossy()))
+        });
+        found
     }
 
     /// Processes that hold a file of this home open or were started with one of its paths.
@@ -157,6 +171,20 @@ impl Home {
         });
         found.unwrap_or_else(|| panic!("no process {name} in this home"))
     }
+}
+
+/// All folders below `top`.
+fn folders(top: PathBuf) -> Vec<PathBuf> {
+    let mut all = vec![top];
+    let mut next = 0;
+    while let Some(folder) = all.get(next) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let below = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+        let below: Vec<_> = below.map(|e| e.path()).collect();
+        all.extend(below);
+        next += 1;
+    }
+    all
 }
 
 fn holds(pid: u32, home: &str) -> bool {
