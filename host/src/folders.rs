@@ -10,7 +10,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -117,6 +117,11 @@ impl Folders {
                 owner: meta.uid(),
             });
         }
+        // Made by something else, for others to enter: the sockets in it are this user's alone.
+        if meta.mode() & 0o077 != 0 {
+            let private = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(&self.runtime, private).map_err(failed)?;
+        }
         Ok(())
     }
 }
@@ -172,6 +177,19 @@ mod tests {
         let folders = with(&vars).unwrap();
         assert_eq!(folders.data, Path::new("/d/ampoule"));
         assert_eq!(folders.state, Path::new("/h/.local/state/ampoule"));
+    }
+
+    #[test]
+    fn a_runtime_folder_that_others_may_enter_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        let folders = with(&[("HOME", path), ("XDG_RUNTIME_DIR", path)]).unwrap();
+        std::fs::create_dir(&folders.runtime).unwrap();
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(&folders.runtime, open).unwrap();
+        folders.make_runtime().unwrap();
+        let mode = std::fs::metadata(&folders.runtime).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::store::{Store, StoreError};
 use crate::supervise::orphans;
 use crate::supervise::task::TaskError;
 use crate::task::code;
+use crate::text::printable;
 
 /// What `--help` says of exit codes.
 const CODES: &str = "\
@@ -90,6 +91,9 @@ pub enum CliError {
     /// A task that could not be started.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// A task that nobody watches and that could not be ended.
+    #[error(transparent)]
+    Kill(#[from] orphans::KillError),
     /// A task's supervisor.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -135,7 +139,9 @@ pub fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    // Names in it may be a guest's or an archive's.
+    printable(&line)
 }
 
 /// Runs a command line (the program's name first); the exit code.
@@ -199,7 +205,10 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
 /// The store, with what killed supervisors left put in order.
 fn store(folders: &Folders) -> Result<Store, CliError> {
     let store = Store::open(folders)?;
-    orphans::sweep(&store)?;
+    // A full disk must not keep anybody from a task that runs.
+    if let Err(error) = orphans::sweep(&store, folders) {
+        eprintln!("ampoule: {}", chain(&error));
+    }
     Ok(store)
 }
 

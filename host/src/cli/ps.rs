@@ -8,6 +8,7 @@ use clap::Args;
 use super::{CliError, say, store, values, view};
 use crate::folders::Folders;
 use crate::store::{Task, now_ms};
+use crate::text::printable;
 
 /// Characters of a command that are shown.
 const COMMAND: usize = 48;
@@ -51,14 +52,8 @@ impl Ps {
 fn line(task: &Task, now_ms: i64) -> String {
     let age = u64::try_from(now_ms.saturating_sub(task.created_ms)).unwrap_or(0);
     let age = age_of(Duration::from_millis(age));
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let command: String = task
-        .spec
-        .command_line()
-        .chars()
-        .map(printable)
-        .take(COMMAND)
-        .collect();
+    let command = printable(&task.spec.command_line());
+    let command: String = command.chars().take(COMMAND).collect();
     let (id, state, image) = (task.id.as_str(), view::state(task), &task.spec.image);
     format!("{id:<8}  {state:<16}  {age:<8}  {image:<12}  {command}")
 }

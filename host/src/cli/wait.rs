@@ -9,6 +9,7 @@ use super::{CliError, store};
 use crate::folders::Folders;
 use crate::store::Task;
 use crate::supervise::locks;
+use crate::supervise::orphans::{self, Standing};
 use crate::task::code;
 
 /// How often a task without locks is looked at.
@@ -36,12 +37,23 @@ impl Wait {
 
 /// Waits until a task has ended, by the locks of those who run it; its record.
 pub(super) fn until_ended(folders: &Folders, prefix: &str) -> Result<Task, CliError> {
+    let mut was_gone = false;
     loop {
         // Each time anew: it also records what nobody watched ending.
         let task = store(folders)?.find(prefix)?;
         if task.outcome.is_some() {
             return Ok(task);
         }
+        // Seen twice: the look at the store that lies between would have recorded it.
+        let gone = orphans::standing(&task) == Standing::Gone;
+        if gone && was_gone {
+            let text = format!(
+                "task {} has ended, and its end could not be recorded",
+                task.id
+            );
+            return Err(CliError::Usage(text));
+        }
+        was_gone = gone;
         let mut waited = false;
         for lock in [locks::SUPERVISOR, locks::VMM] {
             waited |= locks::wait(&task.runtime, lock)

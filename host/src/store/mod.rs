@@ -26,6 +26,9 @@ const SCHEMA: i32 = 1;
 /// How long a command waits for another's write.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a supervisor waits that has a guest to serve meanwhile.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+
 const TABLES: &str = "
 CREATE TABLE tasks (
     id          TEXT PRIMARY KEY,
@@ -175,6 +178,12 @@ impl Store {
         // So that the file itself says what it is, and not only its log.
         self.db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// Has every write fail, as on a full disk.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self) {
+        self.db.pragma_update(None, "query_only", true).unwrap();
     }
 
     /// Where it lies.

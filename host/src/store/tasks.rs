@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, failed};
+use super::{PATIENCE, SHORT_PATIENCE, Store, StoreError, failed};
 use crate::task::{Outcome, Spec, TaskId};
 
 /// How much later than its TTL a task may end: every level's margin.
@@ -123,7 +123,8 @@ impl Store {
             .map(drop)
     }
 
-    /// Records that the VMM of a task runs.
+    /// Records that the VMM of a task runs. Does not wait long for another's write: the guest is
+    /// served by who calls this, and its locks tell the same.
     ///
     /// # Errors
     /// When the row cannot be written.
@@ -131,7 +132,15 @@ impl Store {
         let process = json(id, process)?;
         let sql = "UPDATE tasks SET state = 'running', process = ?2 \
                    WHERE id = ?1 AND state <> 'ended'";
-        self.execute(sql, params![id.as_str(), process]).map(drop)
+        let patience = |time| {
+            self.db
+                .busy_timeout(time)
+                .map_err(|e| failed(&self.path, e))
+        };
+        patience(SHORT_PATIENCE)?;
+        let written = self.execute(sql, params![id.as_str(), process]);
+        patience(PATIENCE)?;
+        written.map(drop)
     }
 
     /// Records how a task ended, unless that is known already.

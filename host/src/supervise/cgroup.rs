@@ -7,7 +7,7 @@
 //! namespaces, the VMM's memory size and its timer hold without it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -86,12 +86,18 @@ impl Place {
         Ok(Self { path, prefix, note })
     }
 
+    /// Where the cgroup of a task is.
+    #[must_use]
+    pub fn of(&self, task: &str) -> PathBuf {
+        self.path.join(format!("{}{task}", self.prefix))
+    }
+
     /// Makes the cgroup of a task.
     ///
     /// # Errors
     /// What the system says.
     pub fn make(&self, task: &str, limits: Limits) -> io::Result<Cgroup> {
-        let path = self.path.join(format!("{}{task}", self.prefix));
+        let path = self.of(task);
         fs::create_dir(&path)?;
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let dir = open(&path, flags, Mode::empty())?;
@@ -145,7 +151,9 @@ pub fn destroy(path: &Path) -> io::Result<()> {
             Err(_) => {}
         }
         // cgroup.kill is there since Linux 5.14.
-        let _ = fs::write(path.join("cgroup.kill"), "1");
+        // Opened and not made: a path that is no cgroup gets no such file.
+        let kill = File::options().write(true).open(path.join("cgroup.kill"));
+        let _ = kill.and_then(|mut file| file.write_all(b"1"));
         std::thread::sleep(Duration::from_millis(2));
     }
 }

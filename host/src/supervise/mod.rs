@@ -19,6 +19,7 @@ pub mod cgroup;
 pub mod clients;
 pub mod connector;
 pub mod guest;
+pub mod holdings;
 pub mod kvm;
 pub mod load;
 pub mod locks;

@@ -5,14 +5,21 @@
 //! A guest without its supervisor goes on until its TTL, which guest-init and the VMM's timer
 //! hold without us; or until `ampoule kill`.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{cgroup, locks, machine};
+use super::{holdings, locks, machine};
+use crate::folders::Folders;
 use crate::store::{Process, Store, StoreError, Task, now_ms};
-use crate::task::{By, End, Kind, Outcome, code};
+use crate::task::{By, End, Kind, Outcome, TaskId, code};
+
+/// How old a folder without a record must be before it is nobody's: far longer than the moment
+/// between a task's folder and its record.
+const STRAY: Duration = Duration::from_secs(10);
 
 /// Where a task stands that is recorded as not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,24 +52,47 @@ fn lives(process: &Process) -> bool {
     process.vmm_start_ticks > 0 && ticks == Some(process.vmm_start_ticks)
 }
 
-/// Records the end of every task that is gone, and frees what it held.
+/// Frees what every task that is gone held, and records its end. Everything is freed that can be,
+/// whatever cannot be recorded.
 ///
 /// # Errors
-/// When the store cannot be used.
-pub fn sweep(store: &Store) -> Result<(), StoreError> {
+/// The first record that could not be read or written.
+pub fn sweep(store: &Store, folders: &Folders) -> Result<(), StoreError> {
+    let mut failure = None;
     for task in store.alive()? {
         if standing(&task) == Standing::Gone {
-            bury(store, &task)?;
+            failure = failure.or(bury(store, &task).err());
         }
     }
-    Ok(())
+    strays(store, &folders.runtime);
+    failure.map_or(Ok(()), Err)
 }
 
 fn bury(store: &Store, task: &Task) -> Result<(), StoreError> {
+    free(task);
     // It may have ended in good order between the look at the store and the look at the lock.
-    store.finish(&task.id, &outcome(task, now_ms()))?;
-    free(&task.runtime, task.process.as_ref());
-    Ok(())
+    store.finish(&task.id, &outcome(task, now_ms()))
+}
+
+/// Frees the folders of tasks whose supervisor was killed before there was a record.
+fn strays(store: &Store, runtime: &Path) {
+    let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
+    for entry in entries {
+        let id: Option<TaskId> = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let old = age.and_then(|then| then.elapsed().ok()) >= Some(STRAY);
+        let Some(id) = id.filter(|_| old) else {
+            continue;
+        };
+        let held = |name| locks::is_held(&entry.path(), name).unwrap_or(true);
+        let unknown = store.knows(id.as_str()).is_ok_and(|known| !known);
+        if unknown && !held(locks::SUPERVISOR) && !held(locks::VMM) {
+            holdings::free(&entry.path(), &id, None);
+        }
+    }
 }
 
 /// What can be said of a task that nobody saw ending.
@@ -80,43 +110,73 @@ fn outcome(task: &Task, now_ms: i64) -> Outcome {
     Outcome::new(code::FAILED, End::new(Kind::SupervisorKilled, detail))
 }
 
-fn free(runtime: &Path, process: Option<&Process>) {
-    if let Some(path) = process.and_then(|process| process.cgroup.as_deref()) {
-        let _ = cgroup::destroy(path);
-    }
-    let _ = std::fs::remove_dir_all(runtime);
+fn free(task: &Task) {
+    let process = task.process.as_ref();
+    let cgroup = process.and_then(|process| process.cgroup.as_deref());
+    holdings::free(&task.runtime, &task.id, cgroup);
+}
+
+/// Why a task that nobody watches is not recorded as killed.
+#[derive(Debug, thiserror::Error)]
+pub enum KillError {
+    /// Its VMM lives.
+    #[error("the VMM of task {0} could not be killed; it ends with its TTL at the latest")]
+    Alive(TaskId),
+    /// The record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Ends a task that nobody watches, and records it as killed.
 ///
 /// # Errors
-/// When the store cannot be used.
-pub fn kill(store: &Store, task: &Task) -> Result<(), StoreError> {
-    if let Some(process) = &task.process {
-        kill_vmm(process);
-    }
-    let give_up = std::time::Instant::now() + Duration::from_secs(2);
-    while standing(task) == Standing::Unwatched && std::time::Instant::now() < give_up {
+/// As [`KillError`] says; a task whose VMM lives keeps its record and its locks.
+pub fn kill(store: &Store, task: &Task) -> Result<(), KillError> {
+    let give_up = Instant::now() + Duration::from_secs(2);
+    while standing(task) == Standing::Unwatched {
+        if Instant::now() >= give_up {
+            return Err(KillError::Alive(task.id.clone()));
+        }
+        kill_vmm(task);
         std::thread::sleep(Duration::from_millis(5));
     }
+    free(task);
     let end = End::new(
         Kind::Killed,
         "the task was killed after its supervisor had been",
     );
-    store.finish(&task.id, &Outcome::new(code::KILLED, end))?;
-    free(&task.runtime, task.process.as_ref());
-    Ok(())
+    Ok(store.finish(&task.id, &Outcome::new(code::KILLED, end))?)
 }
 
-fn kill_vmm(process: &Process) {
-    if let Some(path) = &process.cgroup {
-        let _ = std::fs::write(path.join("cgroup.kill"), "1");
+/// By its cgroup, which takes all of it, by its recorded process, and by its lock.
+fn kill_vmm(task: &Task) {
+    let recorded = task.process.as_ref().and_then(|p| p.cgroup.clone());
+    let recorded = recorded.filter(|path| holdings::is_cgroup_of(path, &task.id));
+    let noted = holdings::cgroup_of(&task.runtime, &task.id);
+    for path in noted.into_iter().chain(recorded) {
+        // Only where the kernel has put such a file.
+        let file = File::options().write(true).open(path.join("cgroup.kill"));
+        let _ = file.and_then(|mut file| file.write_all(b"1"));
     }
+    match &task.process {
+        Some(process) => {
+            let pid = i32::try_from(process.vmm_pid).unwrap_or_default();
+            kill_process(pid, || lives(process));
+        }
+        None => {
+            for pid in holdings::vmms(&task.runtime) {
+                kill_process(pid, || holdings::vmms(&task.runtime).contains(&pid));
+            }
+        }
+    }
+}
+
+/// Kills the process `pid` if it is the one that is meant.
+fn kill_process(pid: i32, is_meant: impl Fn() -> bool) {
     // The descriptor first, then the look at whose it is: the number cannot change hands between.
-    let pid = i32::try_from(process.vmm_pid).ok().and_then(Pid::from_raw);
-    let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     if let Some(pidfd) = pidfd
-        && lives(process)
+        && is_meant()
     {
         let _ = pidfd_send_signal(&pidfd, Signal::KILL);
     }
@@ -197,5 +257,83 @@ mod tests {
         let task = task(Path::new("/no"), None);
         assert_eq!(outcome(&task, 2000).code, 125);
         assert_eq!(outcome(&task, 1000 + 600_000).code, 124);
+    }
+
+    fn folders(dir: &Path) -> Folders {
+        Folders {
+            data: dir.join("d"),
+            state: dir.join("s"),
+            cache: dir.join("c"),
+            runtime: dir.join("r"),
+            config: dir.join("f"),
+        }
+    }
+
+    /// A recorded task with its folder, and the store.
+    fn recorded(dir: &Path) -> (Store, Task) {
+        let store = Store::open(&folders(dir)).unwrap();
+        let task = task(&dir.join("r/0000aaaa"), None);
+        std::fs::create_dir_all(&task.runtime).unwrap();
+        store.insert(&task.id, &task.spec, &task.runtime).unwrap();
+        (store, task)
+    }
+
+    #[test]
+    fn what_a_dead_task_held_is_freed_though_its_end_cannot_be_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, task) = recorded(dir.path());
+        store.refuse_writes();
+        assert!(sweep(&store, &folders(dir.path())).is_err());
+        assert!(!task.runtime.exists());
+    }
+
+    #[test]
+    fn a_folder_without_a_record_is_freed_once_it_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&folders(dir.path())).unwrap();
+        let folder = |id: &str| {
+            let path = dir.path().join("r").join(id);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let age = |path: &Path| {
+            let then = std::time::SystemTime::now() - 2 * STRAY;
+            File::open(path).unwrap().set_modified(then).unwrap();
+        };
+        let (young, old, held) = (folder("0000aaaa"), folder("0000bbbb"), folder("0000cccc"));
+        let lock = locks::take(&held, locks::SUPERVISOR).unwrap();
+        age(&old);
+        age(&held);
+        sweep(&store, &folders(dir.path())).unwrap();
+        assert!(young.exists() && held.exists() && !old.exists());
+        drop(lock);
+        age(&held);
+        sweep(&store, &folders(dir.path())).unwrap();
+        assert!(!held.exists());
+    }
+
+    #[test]
+    fn a_vmm_that_was_not_recorded_is_found_by_its_lock_and_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, task) = recorded(&dir.path().canonicalize().unwrap());
+        let lock = locks::take(&task.runtime, locks::VMM).unwrap();
+        let mut command = std::process::Command::new("sleep");
+        let mut vmm = command.arg("60").stdin(lock).spawn().unwrap();
+        drop(command); // It has the lock too.
+        let reaper = std::thread::spawn(move || vmm.wait().unwrap());
+        kill(&store, &task).unwrap();
+        assert!(!reaper.join().unwrap().success());
+        assert_eq!(store.find("0000aaaa").unwrap().state, State::Ended);
+    }
+
+    #[test]
+    fn a_vmm_that_lives_on_keeps_its_record_and_its_locks() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, task) = recorded(dir.path());
+        // This process holds it, and is not killed.
+        let _vmm = locks::take(&task.runtime, locks::VMM).unwrap();
+        assert!(matches!(kill(&store, &task), Err(KillError::Alive(_))));
+        assert_eq!(store.find("0000aaaa").unwrap().state, State::Starting);
+        assert_eq!(standing(&task), Standing::Unwatched);
     }
 }

@@ -23,7 +23,7 @@ use super::clients::Clients;
 use super::kvm::KvmError;
 use super::machine::{Launch, MachineError};
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
-use super::{kvm, locks, orphans, run};
+use super::{holdings, kvm, locks, orphans, run};
 use crate::folders::{self, FolderError, Folders};
 use crate::image::workspace::{self, WorkspaceError};
 use crate::image::{Catalogue, ImageError, KERNEL, Kind, check};
@@ -33,6 +33,7 @@ use crate::stdio::Terminal;
 use crate::store::{Store, StoreError};
 use crate::sys::signals::Signals;
 use crate::task::{Bytes, End, Kind as EndKind, Outcome, Spec, TaskId, code};
+use crate::text::printable;
 
 /// Memory that a kernel needs above its own end before it can start a process.
 const ABOVE_KERNEL: u64 = 24 << 20;
@@ -119,10 +120,8 @@ impl Files {
         if let Some(folder) = &spec.workspace {
             let workspace = workspace::open(folders, folder)?;
             for (path, why) in &workspace.skipped.named {
-                eprintln!(
-                    "ampoule: left out of the workspace: {} ({why})",
-                    path.display()
-                );
+                let path = printable(&path.to_string_lossy());
+                eprintln!("ampoule: left out of the workspace: {path} ({why})");
             }
             let more = usize::try_from(workspace.skipped.count).unwrap_or(usize::MAX);
             match more.saturating_sub(workspace.skipped.named.len()) {
@@ -196,7 +195,10 @@ impl<'a> Task<'a> {
     /// # Errors
     /// As [`TaskError`] says; nothing is left.
     pub fn record(folders: &'a Folders, store: &'a Store, spec: &Spec) -> Result<Self, TaskError> {
-        orphans::sweep(store)?;
+        // What cannot be recorded of another task is no reason against this one.
+        if let Err(error) = orphans::sweep(store, folders) {
+            eprintln!("ampoule: {}", crate::cli::chain(&error));
+        }
         prune(folders, store, RETENTION, PRUNED_AT_ONCE)?;
         folders.make_runtime()?;
         let (id, runtime) = new_folder(folders)?;
@@ -339,7 +341,8 @@ impl<'a> Task<'a> {
             Ok(place) => place,
             Err(why) => return Some(why),
         };
-        match place.make(self.id.as_str(), limits) {
+        let noted = holdings::note_cgroup(&self.runtime, &place.of(self.id.as_str()));
+        match noted.and_then(|()| place.make(self.id.as_str(), limits)) {
             Ok(cgroup) => {
                 self.cgroup = Some(cgroup);
                 place.note

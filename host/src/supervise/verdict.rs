@@ -14,6 +14,7 @@ use vmm::control::{End as MachineEnd, Ended};
 
 use crate::cli::values::show;
 use crate::task::{By, End, Exit, Kind, code};
+use crate::text::printable;
 
 /// Why the supervisor itself ended a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +138,7 @@ pub fn not_started_code(failed: &ExecFailed) -> u8 {
 /// Text from a guest, fit for a terminal and a line: no control characters, and not long.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim().chars().map(printable).take(300).collect()
+    printable(text.trim()).chars().take(300).collect()
 }
 
 /// How the task ended.

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Text that a guest, an archive or a file name may have chosen, made fit for a terminal and for
+//! one line: nothing in it moves the cursor, begins a line or turns the reading direction.
+
+/// Characters that are not control characters and still change how the line around them looks:
+/// zero-width and bidirectional marks, line and paragraph separators (Unicode 15, general
+/// categories Cf, Zl and Zp, as far as terminals act on them).
+fn misleads(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with a space for each such character.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() || misleads(c) {
+            ' '
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_moves_the_cursor_or_turns_the_line() {
+        let hostile = "a\u{1b}]0;x\u{7}\nampoule: ok\u{9b}2J\u{202e}b\u{2028}c";
+        assert_eq!(printable(hostile), "a ]0;x  ampoule: ok 2J b c");
+    }
+
+    #[test]
+    fn ordinary_text_stays_as_it_is() {
+        let text = "größe – 大小 'x'";
+        assert_eq!(printable(text), text);
+    }
+}
