@@ -52,7 +52,9 @@ pub(super) struct Exec {
     /// The task: its id or the beginning of it
     task: String,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    // Its first word cannot be an option of ours that is misspelt; after it, or after `--`, all is
+    // the command's.
+    #[arg(required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 

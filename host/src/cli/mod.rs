@@ -268,6 +268,40 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_option_is_not_the_command() {
+        for (line, option) in [
+            ("ampoule run --name x -- true", "'--name'"),
+            ("ampoule run --rm -- true", "'--rm'"),
+            ("ampoule run --ttl=5s --memroy 1G -- true", "'--memroy'"),
+            ("ampoule run -v /tmp:/tmp -- true", "'-v'"),
+            ("ampoule exec 7k --name x -- true", "'--name'"),
+            ("ampoule exec 7k -v /tmp:/tmp true", "'-v'"),
+        ] {
+            let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            assert!(error.to_string().contains(option), "{error}");
+            assert_eq!(code_of(line), 125, "{line}");
+        }
+    }
+
+    #[test]
+    fn after_two_dashes_anything_is_the_command() {
+        for (line, words) in [
+            ("ampoule run -- --rm -x", vec!["--rm", "-x"]),
+            ("ampoule run sh -c ls --x", vec!["sh", "-c", "ls", "--x"]),
+            ("ampoule run sh -- --ttl", vec!["sh", "--", "--ttl"]),
+        ] {
+            let parsed = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let Command::Run(run) = parsed.command else {
+                panic!("not a run")
+            };
+            assert_eq!(run.words(), words, "{line}");
+        }
+        for line in ["ampoule exec 7k -- --rm", "ampoule exec 7k ls --rm"] {
+            Arguments::try_parse_from(line.split(' ')).unwrap();
+        }
+    }
+
+    #[test]
     fn a_chain_is_one_line_without_repetition() {
         let inner = io::Error::other("no\nspace");
         let error = CliError::Io {

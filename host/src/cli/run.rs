@@ -90,7 +90,9 @@ pub(super) struct Run {
     #[arg(long, value_name = "TIME", value_parser = values::duration, hide = true)]
     start_timeout: Option<Duration>,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    // Its first word cannot be an option of ours that is misspelt; after it, or after `--`, all is
+    // the command's.
+    #[arg(required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 
