@@ -3,6 +3,7 @@
 //!
 //! Data goes to stdout, all else to stderr. Errors are one line, the whole chain of them.
 
+mod complaint;
 mod cp;
 mod doctor;
 mod exec;
@@ -25,7 +26,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::api::ClientError;
 use crate::copy::CopyError;
@@ -150,7 +151,10 @@ pub fn main(args: &[OsString]) -> u8 {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
+            match complaint::line(&error, &Arguments::command(), args) {
+                Some(line) => eprintln!("ampoule: {line}"),
+                None => drop(error.print()),
+            }
             return usage_code(&error, args);
         }
     };
@@ -220,7 +224,6 @@ fn say(line: &str) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -13,7 +13,7 @@ pub enum ValueError {
     #[error("a duration cannot be negative; write e.g. 10s, 5m, 1h30m")]
     Negative,
     /// Nothing, in time.
-    #[error("a duration must be longer than nothing; write e.g. 10s, 5m, 1h30m")]
+    #[error("a duration must be more than zero; write e.g. 10s, 5m, 1h30m")]
     Zero,
     /// Anything else that is no duration.
     #[error("'{0}' is not a duration; write e.g. 500ms, 10s, 5m, 1h30m, 7d")]
@@ -21,6 +21,9 @@ pub enum ValueError {
     /// A number without its unit.
     #[error("'{0}' has no unit; write {0}M or {0}G, e.g. 64M, 1G")]
     NoSizeUnit(String),
+    /// Nothing, in bytes.
+    #[error("a size must be more than zero; write e.g. 64M, 1G")]
+    ZeroSize,
     /// Anything else that is no size.
     #[error("'{0}' is not a size; write e.g. 64M, 1G")]
     NotASize(String),
@@ -45,8 +48,13 @@ pub enum ValueError {
 /// What to write instead.
 pub fn duration(text: &str) -> Result<Duration, ValueError> {
     let wrong = || ValueError::NotADuration(text.to_owned());
-    if text.starts_with('-') {
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    if text.strip_prefix('-').is_some_and(is_number) {
         return Err(ValueError::Negative);
+    }
+    // Its unit does not matter, and `write 0s` would be bad advice.
+    if is_zero(text) {
+        return Err(ValueError::Zero);
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ValueError::NoDurationUnit(text.to_owned()));
@@ -82,7 +90,11 @@ pub fn duration(text: &str) -> Result<Duration, ValueError> {
     }
 }
 
-/// As [`duration`], but `0s` is a duration too: a grace period may be none.
+fn is_zero(number: &str) -> bool {
+    !number.is_empty() && number.bytes().all(|byte| byte == b'0')
+}
+
+/// As [`duration`], but `0` and `0s` are durations too: a grace period may be none.
 ///
 /// # Errors
 /// What to write instead.
@@ -93,7 +105,8 @@ pub fn grace(text: &str) -> Result<Duration, ValueError> {
     }
 }
 
-/// Parses `64M`, `1G` (also `K`, `T`, and `MiB`-like spellings) as bytes.
+/// Parses `64M`, `1G` (also `K`, `T`, and spellings like `MB` and `MiB`, which are the same) as
+/// bytes.
 ///
 /// # Errors
 /// What to write instead.
@@ -102,12 +115,15 @@ pub fn size(text: &str) -> Result<u64, ValueError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;
+    if number == 0 {
+        return Err(ValueError::ZeroSize);
+    }
     let shift = match unit {
         "" => return Err(ValueError::NoSizeUnit(text.to_owned())),
-        "K" | "k" | "KiB" => 10,
-        "M" | "m" | "MiB" => 20,
-        "G" | "g" | "GiB" => 30,
-        "T" | "t" | "TiB" => 40,
+        "K" | "k" | "KB" | "kB" | "KiB" => 10,
+        "M" | "m" | "MB" | "MiB" => 20,
+        "G" | "g" | "GB" | "GiB" => 30,
+        "T" | "t" | "TB" | "TiB" => 40,
         _ => return Err(wrong()),
     };
     number.checked_mul(1 << shift).ok_or_else(wrong)
@@ -212,6 +228,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_told_from_a_forgotten_unit() {
+        for error in [
+            duration("0").unwrap_err(),
+            duration("0s").unwrap_err(),
+            size("0").unwrap_err(),
+            memory("0").unwrap_err(),
+            scratch("0M").unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("more than zero"), "{text}");
+            assert!(!text.contains("write 0"), "{text}");
+        }
+        assert_eq!(grace("0"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_option_in_place_of_a_duration_is_not_called_negative() {
+        let text = duration("--json").unwrap_err().to_string();
+        assert!(text.contains("'--json' is not a duration"), "{text}");
+    }
+
+    #[test]
     fn what_is_no_duration_is_refused() {
         for text in [
             "",
@@ -234,6 +272,9 @@ mod tests {
     fn sizes_need_a_unit() {
         assert_eq!(size("64M"), Ok(64 << 20));
         assert_eq!(size("1G"), Ok(1 << 30));
+        for text in ["512M", "512MB", "512MiB"] {
+            assert_eq!(size(text), Ok(512 << 20), "{text}");
+        }
         assert!(size("64").unwrap_err().to_string().contains("64M"));
         for text in ["", "M", "1X", "-1M", "99999999999T"] {
             assert!(size(text).is_err(), "{text}");
