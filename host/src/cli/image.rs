@@ -77,7 +77,9 @@ impl Image {
             Self::Rm(Rm { names }) => {
                 let catalogue = Catalogue::new(folders);
                 for name in names {
-                    catalogue.remove(&name)?;
+                    if let Some(was) = catalogue.remove(&name)? {
+                        eprintln!("ampoule: {}", was.gone("removed"));
+                    }
                 }
                 Ok(0)
             }

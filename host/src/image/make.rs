@@ -11,7 +11,7 @@ use images::recipe::{self, BuildDirs, Built, Recipe, RecipeError};
 use images::tar::{self, TarError, TarLimits};
 use images::tree::{Content, ContentError, Meta, Node, Time, TreeError};
 
-use super::{Catalogue, ImageError, KERNEL, Kind, Manifest};
+use super::{Catalogue, ImageError, KERNEL, Kind, Manifest, check_own_name};
 use crate::folders::{FolderError, Folders, make_private};
 
 /// Why an image could not be made.
@@ -95,6 +95,11 @@ impl<'a> Maker<'a> {
             let built = kernel::build(&dirs)?;
             return self.store(name, Kind::Kernel, &built, BTreeMap::new());
         }
+        let stem = Path::new(name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or(name);
+        check_own_name(stem)?;
         let recipe = Recipe::find(name)?;
         let (init, agent) = self.guest_programs()?;
         let programs = GuestPrograms {
@@ -102,10 +107,6 @@ impl<'a> Maker<'a> {
             agent: &agent,
         };
         let built = recipe_image::build(&recipe, programs, None, &dirs)?;
-        let stem = Path::new(name)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or(name);
         self.store(stem, Kind::Image, &built, recipe.env)
     }
 
@@ -128,7 +129,20 @@ impl<'a> Maker<'a> {
                 .collect(),
             ..unnamed(name, kind)
         };
-        Ok(Catalogue::new(self.folders).add(&built.path, manifest)?)
+        Ok(self.add(&built.path, manifest)?)
+    }
+
+    /// Stores it, and says what its name pointed at before if that was something else.
+    pub(super) fn add(&self, from: &Path, manifest: Manifest) -> Result<Manifest, ImageError> {
+        let catalogue = Catalogue::new(self.folders);
+        let was = catalogue.manifest(&manifest.name).ok().flatten();
+        let stored = catalogue.add(from, manifest)?;
+        if let Some(was) = was
+            && was.sha256 != stored.sha256
+        {
+            (self.progress)(&was.gone("replaced"));
+        }
+        Ok(stored)
     }
 
     /// Makes the image `name` of a root file system in a tar.
@@ -136,6 +150,7 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// As [`MakeError`] says.
     pub fn import(&self, name: &str, tar: &Path) -> Result<Manifest, MakeError> {
+        check_own_name(name)?;
         let (init, agent) = self.guest_programs()?;
         (self.progress)(&format!("reading {}", tar.display()));
         let mut tree = tar::read(tar, &TarLimits::default())?.tree;
@@ -162,7 +177,7 @@ impl<'a> Maker<'a> {
         };
         let stored = erofs::write(&tree, &options, &written)
             .map_err(MakeError::from)
-            .and_then(|_| Ok(Catalogue::new(self.folders).add(&written, manifest)?));
+            .and_then(|_| Ok(self.add(&written, manifest)?));
         let _ = std::fs::remove_file(&written);
         stored
     }

@@ -40,6 +40,9 @@ pub enum ImageError {
     /// Not fit for a file name.
     #[error("'{0}' is no name for an image; use letters, digits, '.', '-' and '_'")]
     BadName(String),
+    /// The kernel's own.
+    #[error("'{KERNEL}' is the guest kernel's name; give the image another one")]
+    KernelsName,
     /// Nothing has this name.
     #[error(
         "there is no {what} '{name}'; `ampoule image build {name}` makes it if it is one of \
@@ -150,6 +153,55 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, String>,
 }
 
+impl Manifest {
+    /// One line for what `name` no longer points at, with how to have it again; `what` is what
+    /// was done to it.
+    #[must_use]
+    pub fn gone(&self, what: &str) -> String {
+        let Self {
+            name,
+            kind,
+            sha256,
+            source,
+            ..
+        } = self;
+        let command = match source.strip_prefix("import ") {
+            Some(tar) => format!("import {name} {tar}"),
+            None if Maker::names().contains(&name.as_str()) => format!("build {name}"),
+            // Somebody's own recipe; where its file is nobody recorded.
+            None => format!("build {name}.toml"),
+        };
+        let short = sha256.get(..12).unwrap_or(sha256);
+        format!(
+            "{what} the {kind} '{name}' ({source}, {short}); `ampoule image {command}` makes it again"
+        )
+    }
+}
+
+/// Checks that a name is fit for a file's.
+///
+/// # Errors
+/// It is not.
+fn check_name(name: &str) -> Result<(), ImageError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let bad = name.is_empty() || name.len() > 64 || name.starts_with(['.', '-']);
+    if bad || !name.chars().all(fits) {
+        return Err(ImageError::BadName(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// Checks a name that somebody chose for an image of their own.
+///
+/// # Errors
+/// As [`check_name`], and the kernel's name.
+fn check_own_name(name: &str) -> Result<(), ImageError> {
+    if name == KERNEL {
+        return Err(ImageError::KernelsName);
+    }
+    check_name(name)
+}
+
 /// The images of this user.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -168,11 +220,7 @@ impl Catalogue {
     }
 
     fn manifest_path(&self, name: &str) -> Result<PathBuf, ImageError> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let bad = name.is_empty() || name.len() > 64 || name.starts_with(['.', '-']);
-        if bad || !name.chars().all(fits) {
-            return Err(ImageError::BadName(name.to_owned()));
-        }
+        check_name(name)?;
         Ok(self.manifests.join(format!("{name}.json")))
     }
 
@@ -291,13 +339,14 @@ impl Catalogue {
         Ok(manifest)
     }
 
-    /// Forgets `name`, and its file if no other name points at it. A guest that runs from it
-    /// keeps it until it ends.
+    /// Forgets `name`, and its file if no other name points at it; what it was, unless its
+    /// manifest is damaged. A guest that runs from it keeps it until it ends.
     ///
     /// # Errors
     /// The name is unknown or cannot be removed.
-    pub fn remove(&self, name: &str) -> Result<(), ImageError> {
+    pub fn remove(&self, name: &str) -> Result<Option<Manifest>, ImageError> {
         let path = self.manifest_path(name)?;
+        let was = self.manifest(name).ok().flatten();
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -309,7 +358,7 @@ impl Catalogue {
             Err(error) => return Err(ImageError::file("remove", &path)(error)),
         }
         self.blobs.sweep(&self.digests()?);
-        Ok(())
+        Ok(was)
     }
 
     fn digests(&self) -> Result<Vec<String>, ImageError> {

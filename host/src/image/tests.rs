@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Storing, listing, verifying, replacing.
 
+use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
 
 use super::check::tests::{elf, erofs};
@@ -13,16 +14,19 @@ struct Home {
 
 fn home() -> Home {
     let dir = tempfile::tempdir().unwrap();
-    let below = |name: &str| dir.path().join(name);
-    let folders = Folders {
+    let catalogue = Catalogue::new(&folders(dir.path()));
+    Home { dir, catalogue }
+}
+
+fn folders(dir: &Path) -> Folders {
+    let below = |name: &str| dir.join(name);
+    Folders {
         data: below("d"),
         state: below("s"),
         cache: below("c"),
         runtime: below("r"),
         config: below("f"),
-    };
-    let catalogue = Catalogue::new(&folders);
-    Home { dir, catalogue }
+    }
 }
 
 fn add(home: &Home, name: &str, kind: Kind, bytes: &[u8]) -> Result<Manifest, ImageError> {
@@ -135,4 +139,70 @@ fn a_removed_image_is_gone() {
         home.catalogue.remove("base"),
         Err(ImageError::Missing { .. })
     ));
+}
+
+#[test]
+fn a_name_that_no_image_may_have_is_refused_before_anything_is_read() {
+    let home = home();
+    let folders = folders(home.dir.path());
+    let said = RefCell::new(Vec::new());
+    let progress = |line: &str| said.borrow_mut().push(line.to_owned());
+    let maker = Maker::new(&folders, home.dir.path(), &progress);
+    for (name, words) in [
+        ("kernel", "'kernel' is the guest kernel's name"),
+        ("a/b", "'a/b' is no name"),
+        ("", "'' is no name"),
+    ] {
+        let error = maker.import(name, Path::new("/no/such.tar")).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let error = maker.build("/no/such/kernel.toml").unwrap_err().to_string();
+    assert!(
+        error.contains("'kernel' is the guest kernel's name"),
+        "{error}"
+    );
+    assert!(said.borrow().is_empty(), "{said:?}");
+}
+
+#[test]
+fn what_goes_comes_with_the_way_back() {
+    let home = home();
+    for (name, kind, source, command) in [
+        ("kernel", Kind::Kernel, "recipe kernel", "build kernel"),
+        ("base", Kind::Image, "recipe base", "build base"),
+        ("own", Kind::Image, "recipe own", "build own.toml"),
+        ("base", Kind::Image, "import r.tar", "import base r.tar"),
+    ] {
+        let bytes = if kind == Kind::Image { erofs() } else { elf() };
+        let mut manifest = add(&home, name, kind, &bytes).unwrap();
+        manifest.source = source.into();
+        let line = manifest.gone("removed");
+        let short = &manifest.sha256[..12];
+        assert_eq!(
+            line,
+            format!(
+                "removed the {kind} '{name}' ({source}, {short}); \
+                 `ampoule image {command}` makes it again"
+            )
+        );
+    }
+    assert_eq!(home.catalogue.remove("own").unwrap().unwrap().name, "own");
+}
+
+#[test]
+fn replacing_an_image_says_so_and_storing_the_same_again_does_not() {
+    let home = home();
+    let folders = folders(home.dir.path());
+    let said = RefCell::new(Vec::new());
+    let progress = |line: &str| said.borrow_mut().push(line.to_owned());
+    let maker = Maker::new(&folders, home.dir.path(), &progress);
+    let first = add(&home, "base", Kind::Image, &erofs()).unwrap();
+    let from = home.dir.path().join("new");
+    maker.add(&from, first.clone()).unwrap();
+    assert!(said.borrow().is_empty(), "{said:?}");
+    let mut other = erofs();
+    other[5000] = 1;
+    fs::write(&from, other).unwrap();
+    maker.add(&from, first.clone()).unwrap();
+    assert_eq!(*said.borrow(), [first.gone("replaced")]);
 }
