@@ -43,6 +43,15 @@ pub enum SettingsError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// A maximum that nothing could hold.
+    #[error("max-ttl in {} is {}; write {} or less, no task may live longer",
+        path.display(), values::show(*asked), values::show(MAX_TTL))]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+        /// What it says.
+        asked: Duration,
+    },
     /// A duration in it is none.
     #[error("max-ttl in {} is not a duration", path.display())]
     Value {
@@ -99,6 +108,12 @@ impl Settings {
                 path: path.to_owned(),
                 source,
             })?;
+            if max > MAX_TTL {
+                return Err(SettingsError::TooLong {
+                    path: path.to_owned(),
+                    asked: max,
+                });
+            }
             self.max_ttl = self.max_ttl.min(max);
         }
         Ok(())
@@ -115,6 +130,19 @@ mod tests {
         settings.narrow(Path::new("a"), "max-ttl = \"1h\"").unwrap();
         settings.narrow(Path::new("b"), "max-ttl = \"2h\"").unwrap();
         assert_eq!(settings.max_ttl, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_maximum_above_the_ceiling_is_refused_and_names_it() {
+        let mut settings = Settings { max_ttl: MAX_TTL };
+        let error = settings
+            .narrow(Path::new("a"), "max-ttl = \"2d\"")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("2d") && error.contains("23h"), "{error}");
+        settings
+            .narrow(Path::new("a"), "max-ttl = \"23h\"")
+            .unwrap();
     }
 
     #[test]

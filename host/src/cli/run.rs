@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::{CliError, say, values};
 use crate::cli::supervise::Status;
 use crate::folders::Folders;
-use crate::settings::Settings;
+use crate::settings::{MAX_TTL, Settings};
 use crate::stdio::{Input, Output, Terminal};
 use crate::store::Store;
 use crate::supervise::run::{Finished, Streams};
@@ -34,6 +34,9 @@ const FORWARDED: [i32; 7] = [
     libc::SIGUSR2,
     libc::SIGWINCH,
 ];
+
+/// Time to live unless something else is asked for or allowed.
+const TTL: Duration = Duration::from_secs(10 * 60);
 
 /// Lines of the guest's console that are shown with a failure.
 const CONSOLE_LINES: usize = 20;
@@ -56,9 +59,9 @@ pub(super) struct Run {
     /// Folder to work on; the task sees a copy at /workspace, the folder never changes
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
-    /// Time to live, from the start of the VM
-    #[arg(long, default_value = "10m", value_parser = values::duration, allow_hyphen_values = true)]
-    ttl: Duration,
+    /// Time to live, from the start of the VM [default: 10m, or max-ttl of config.toml if that is less]
+    #[arg(long, value_parser = values::duration, allow_hyphen_values = true)]
+    ttl: Option<Duration>,
     /// How long before its end the command is warned by SIGTERM [default: 2s, at most a quarter of the TTL]
     #[arg(long, value_parser = values::grace, allow_hyphen_values = true)]
     grace: Option<Duration>,
@@ -132,21 +135,13 @@ impl Run {
     }
 
     fn spec(self, settings: &Settings) -> Result<Spec, CliError> {
-        let most = settings.max_ttl;
-        if self.ttl > most {
-            let most = values::show(most);
-            return Err(CliError::Usage(format!(
-                "--ttl may be {most} at most (max-ttl in config.toml)"
-            )));
-        }
-        let grace = self
-            .grace
-            .unwrap_or(Duration::from_secs(2).min(self.ttl / 4));
-        if grace >= self.ttl {
+        let ttl = self.time_to_live(settings.max_ttl)?;
+        let memory = self.memory.bytes();
+        let grace = self.grace.unwrap_or(Duration::from_secs(2).min(ttl / 4));
+        if grace >= ttl {
             let text = "--grace must be shorter than --ttl: it is the warning before it";
             return Err(CliError::Usage(text.to_owned()));
         }
-        let memory = self.memory.bytes();
         let mut env: Vec<Bytes> = self.env.into_iter().map(Bytes::Text).collect();
         if self.tty
             && let Ok(term) = std::env::var("TERM")
@@ -167,11 +162,28 @@ impl Run {
                 cpus: self.cpus.get(),
                 scratch_bytes: self.scratch.unwrap_or(memory / 2),
             },
-            ttl_ms: millis(self.ttl),
+            ttl_ms: millis(ttl),
             grace_ms: millis(grace),
             start_timeout_ms: self.start_timeout.map(millis),
             debug_console: self.debug_console,
         })
+    }
+
+    /// What was asked for must be allowed; what was not asked for follows what is.
+    fn time_to_live(&self, most: Duration) -> Result<Duration, CliError> {
+        let ttl = self.ttl.unwrap_or(TTL.min(most));
+        if ttl <= most {
+            return Ok(ttl);
+        }
+        let whose = if most < MAX_TTL {
+            " (max-ttl in config.toml)"
+        } else {
+            ""
+        };
+        let most = values::show(most);
+        Err(CliError::Usage(format!(
+            "--ttl may be {most} at most{whose}; write --ttl {most} or less"
+        )))
     }
 }
 
@@ -281,5 +293,39 @@ fn detached(spec: &Spec) -> Result<u8, CliError> {
         Err(_) => Err(CliError::Usage(
             "the supervisor ended without a word".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    fn spec(options: &str, max_ttl: Duration) -> Result<Spec, CliError> {
+        let line = format!("run {options} -- true");
+        Line::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .run
+            .spec(&Settings { max_ttl })
+    }
+
+    #[test]
+    fn the_default_ttl_is_lowered_to_the_maximum_and_an_asked_one_is_refused() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(spec("", minute).unwrap().ttl_ms, 60_000);
+        assert_eq!(spec("", MAX_TTL).unwrap().ttl_ms, 600_000);
+        let error = spec("--ttl 2m", minute).unwrap_err().to_string();
+        assert!(error.contains("1m") && error.contains("max-ttl"), "{error}");
+        let error = spec("--ttl 2d", MAX_TTL).unwrap_err().to_string();
+        assert!(
+            error.contains("23h") && !error.contains("config"),
+            "{error}"
+        );
     }
 }
