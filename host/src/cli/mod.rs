@@ -152,7 +152,7 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(arguments) => arguments,
         Err(error) => {
             match complaint::line(&error, &Arguments::command(), args) {
-                Some(line) => eprintln!("ampoule: {line}"),
+                Some(line) => complain(&line, wants_json(args)),
                 None => drop(error.print()),
             }
             return usage_code(&error, args);
@@ -162,14 +162,33 @@ pub fn main(args: &[OsString]) -> u8 {
         arguments.command,
         Command::Run(_) | Command::Exec(_) | Command::Wait(_)
     );
+    let json = matches!(&arguments.command, Command::Run(run) if run.json());
     match dispatch(arguments.command) {
         Ok(code) => code,
         Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("ampoule: {}", chain(&error));
+            complain(&chain(&error), json);
             if runs_commands { code::FAILED } else { 1 }
         }
     }
+}
+
+/// Says why nothing ran; to a program that reads JSON too.
+fn complain(line: &str, json: bool) {
+    eprintln!("ampoule: {line}");
+    if json {
+        // Nobody reads it: the line above and the code say the same.
+        let _ = say(&run::not_started(line).to_string());
+    }
+}
+
+/// Whether a `run` that is not understood asks for JSON: what comes after `--` does not.
+fn wants_json(args: &[OsString]) -> bool {
+    let mut words = args.iter().skip(1);
+    words.next().is_some_and(|word| word == "run")
+        && words
+            .take_while(|word| *word != "--")
+            .any(|word| word == "--json")
 }
 
 /// `--help` is a success; for what returns a command's code, 2 would look like the command's.
@@ -268,6 +287,17 @@ mod tests {
             panic!("not a run")
         };
         assert_eq!(run.words(), ["sh", "-c", "ls", "--ttl", "x"]);
+    }
+
+    #[test]
+    fn json_is_asked_for_before_the_command() {
+        let wants = |line: &str| {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            wants_json(&args)
+        };
+        assert!(wants("ampoule run --rm --json -- true"));
+        assert!(!wants("ampoule run --rm -- true --json"));
+        assert!(!wants("ampoule ps --json --rm"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::supervise::run::{Finished, Streams};
 use crate::supervise::task::{Files, Front, Task};
 use crate::sys::signals::Signals;
-use crate::task::{Bytes, Kind, Outcome, Resources, Spec, TaskId};
+use crate::task::{Bytes, End, Kind, Outcome, Resources, Spec, TaskId, code};
 
 /// Signals that are the command's. What a terminal or a service manager sends.
 const FORWARDED: [i32; 7] = [
@@ -124,6 +124,11 @@ impl Run {
         let before = u64::try_from(before.as_nanos()).ok();
         finished.outcome.timings_ns.before_clone = before;
         report(&id, &finished, json)
+    }
+
+    /// Whether a line of JSON is to be the end of stdout.
+    pub(super) fn json(&self) -> bool {
+        self.json
     }
 
     #[cfg(test)]
@@ -235,7 +240,7 @@ fn report(id: &TaskId, finished: &Finished, json: bool) -> Result<u8, CliError> 
     }
     if json {
         let newline = if *line_ended { "" } else { "\n" };
-        let line = format!("{newline}{}", summary(id, outcome));
+        let line = format!("{newline}{}", summary(Some(id), outcome));
         say(&line)?;
     }
     Ok(outcome.code)
@@ -255,7 +260,13 @@ fn show_console(console: &[u8]) {
     }
 }
 
-fn summary(id: &TaskId, outcome: &Outcome) -> serde_json::Value {
+/// What `--json` says of a task that there was no VM for.
+pub(super) fn not_started(why: &str) -> serde_json::Value {
+    let end = End::new(Kind::NotStarted, why);
+    summary(None, &Outcome::new(code::FAILED, end))
+}
+
+fn summary(id: Option<&TaskId>, outcome: &Outcome) -> serde_json::Value {
     let exit = match outcome.exit {
         Some(exit) => json!(exit),
         None => json!({ "reason": outcome.end.reason }),
@@ -327,5 +338,16 @@ mod tests {
             error.contains("23h") && !error.contains("config"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_task_that_never_was_is_reported_like_any_other() {
+        let line = not_started("there is no image 'x'");
+        assert_eq!(line["code"], 125);
+        assert_eq!(line["task"], serde_json::Value::Null);
+        assert_eq!(line["exit"], json!({ "reason": "not-started" }));
+        assert_eq!(line["end"]["reason"], "not-started");
+        assert_eq!(line["end"]["detail"], "there is no image 'x'");
+        assert_eq!(line.to_string().lines().count(), 1);
     }
 }
