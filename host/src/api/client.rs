@@ -23,6 +23,9 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// There is no supervisor any more.
+    #[error("task {0} has ended already")]
+    EndedAlready(TaskId),
     /// The connection broke.
     #[error("the connection to the supervisor failed")]
     Broken(#[from] io::Error),
@@ -45,8 +48,11 @@ impl Client {
     /// Connects to the supervisor of `task`.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`].
+    /// [`ClientError::EndedAlready`] by its record, else [`ClientError::Unreachable`].
     pub fn connect(task: &Task) -> Result<Self, ClientError> {
+        if task.outcome.is_some() {
+            return Err(ClientError::EndedAlready(task.id.clone()));
+        }
         let path = task.runtime.join(sockets::API);
         let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
         let unreachable = |source| ClientError::Unreachable {
@@ -126,5 +132,54 @@ impl Client {
 impl AsFd for Client {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::State;
+    use crate::task::{End, Outcome, Resources, Spec};
+
+    fn task(outcome: Option<Outcome>) -> Task {
+        let spec = Spec {
+            image: "base".into(),
+            workspace: None,
+            argv: vec![],
+            env: vec![],
+            workdir: None,
+            user: None,
+            terminal: false,
+            detached: true,
+            resources: Resources {
+                memory_mib: 64,
+                cpus: 1,
+                scratch_bytes: 1 << 20,
+            },
+            ttl_ms: 1000,
+            grace_ms: 0,
+            start_timeout_ms: None,
+            debug_console: false,
+        };
+        Task {
+            id: "7k3m9qwe".parse().unwrap(),
+            state: State::Running,
+            created_ms: 0,
+            deadline_ms: 0,
+            ended_ms: None,
+            runtime: "/no/such".into(),
+            spec,
+            process: None,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn a_task_that_has_ended_is_told_from_one_that_does_not_answer() {
+        let ended = task(Some(Outcome::new(0, End::exited())));
+        let error = Client::connect(&ended).unwrap_err();
+        assert_eq!(error.to_string(), "task 7k3m9qwe has ended already");
+        let silent = Client::connect(&task(None)).unwrap_err();
+        assert!(matches!(silent, ClientError::Unreachable { .. }));
     }
 }

@@ -29,8 +29,7 @@ pub(super) fn end(folders: &Folders, prefix: &str, request: &Request) -> Result<
     let store = store(folders)?;
     let task = store.find(prefix)?;
     if task.outcome.is_some() {
-        let text = format!("task {} has ended already", task.id);
-        return Err(CliError::Usage(text));
+        return Err(ClientError::EndedAlready(task.id).into());
     }
     if orphans::standing(&task) == Standing::Unwatched {
         return Ok(orphans::kill(&store, &task)?);
