@@ -141,7 +141,7 @@ impl Run {
 
     fn spec(self, settings: &Settings) -> Result<Spec, CliError> {
         let ttl = self.time_to_live(settings.max_ttl)?;
-        let memory = self.memory.bytes();
+        let scratch_bytes = self.scratch_bytes()?;
         let grace = self.grace.unwrap_or(Duration::from_secs(2).min(ttl / 4));
         if grace >= ttl {
             let text = "--grace must be shorter than --ttl: it is the warning before it";
@@ -165,7 +165,7 @@ impl Run {
             resources: Resources {
                 memory_mib: self.memory.get(),
                 cpus: self.cpus.get(),
-                scratch_bytes: self.scratch.unwrap_or(memory / 2),
+                scratch_bytes,
             },
             ttl_ms: millis(ttl),
             grace_ms: millis(grace),
@@ -188,6 +188,20 @@ impl Run {
         let most = values::show(most);
         Err(CliError::Usage(format!(
             "--ttl may be {most} at most{whose}; write --ttl {most} or less"
+        )))
+    }
+
+    /// Scratch space is guest memory: with all of it nothing could run.
+    fn scratch_bytes(&self) -> Result<u64, CliError> {
+        let memory = self.memory.bytes();
+        let scratch = self.scratch.unwrap_or(memory / 2);
+        if scratch < memory {
+            return Ok(scratch);
+        }
+        let memory = self.memory.get();
+        Err(CliError::Usage(format!(
+            "--scratch is part of --memory and must be less than its {memory}M; \
+             lower the one or raise the other"
         )))
     }
 }
@@ -338,6 +352,17 @@ mod tests {
             error.contains("23h") && !error.contains("config"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn scratch_space_is_smaller_than_memory() {
+        for options in ["--scratch 256M", "--memory 1G --scratch 2G"] {
+            let error = spec(options, MAX_TTL).unwrap_err().to_string();
+            assert!(error.contains("--scratch") && error.contains("--memory"));
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+        let spec = spec("--scratch 255M", MAX_TTL).unwrap();
+        assert_eq!(spec.resources.scratch_bytes, 255 << 20);
     }
 
     #[test]
