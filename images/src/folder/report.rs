@@ -127,7 +127,7 @@ pub enum ScanError {
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
     /// Something in it may not be read.
-    #[error("no permission to read {}; change its mode, or choose to skip unreadable files", .0.display())]
+    #[error("no permission to read {}; change its mode, or leave it out of the workspace", .0.display())]
     Unreadable(PathBuf),
     /// It is not what it was a moment ago.
     #[error("{} changed while it was being read", .0.display())]
@@ -141,7 +141,7 @@ pub enum ScanError {
         source: io::Error,
     },
     /// More names than allowed.
-    #[error("{} has more than {max} files and directories; leave something out or raise the limit", .path.display())]
+    #[error("{} has more than {max} files and directories; leave something out", .path.display())]
     TooMany {
         /// The folder.
         path: PathBuf,
@@ -149,7 +149,7 @@ pub enum ScanError {
         max: u64,
     },
     /// More bytes than allowed.
-    #[error("the files come to more than {max} bytes with {}; leave something out or raise the limit", .path.display())]
+    #[error("the files come to more than {max} bytes with {}; leave something out", .path.display())]
     TooLarge {
         /// The file that no longer fitted.
         path: PathBuf,

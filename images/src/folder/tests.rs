@@ -367,6 +367,23 @@ fn unprivileged(check: impl FnOnce() + Send) {
 }
 
 #[test]
+fn an_error_advises_only_what_a_user_can_do() {
+    let path = || PathBuf::from("f");
+    let max = 1;
+    for error in [
+        ScanError::Unreadable(path()),
+        ScanError::TooMany { path: path(), max },
+        ScanError::TooLarge { path: path(), max },
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("leave "), "{text}");
+        for option in ["skip", "raise"] {
+            assert!(!text.contains(option), "{text}");
+        }
+    }
+}
+
+#[test]
 fn unreadable_files_are_an_error_or_skipped_by_name() {
     unprivileged(|| {
         let place = Place::new();
