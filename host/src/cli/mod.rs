@@ -228,11 +228,16 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
 /// The store, with what killed supervisors left put in order.
 fn store(folders: &Folders) -> Result<Store, CliError> {
     let store = Store::open(folders)?;
-    // A full disk must not keep anybody from a task that runs.
-    if let Err(error) = orphans::sweep(&store, folders) {
+    sweep(&store, folders);
+    Ok(store)
+}
+
+/// Puts in order what killed supervisors left, as far as that can be: a full disk must not keep
+/// anybody from a task that runs.
+fn sweep(store: &Store, folders: &Folders) {
+    if let Err(error) = orphans::sweep(store, folders) {
         eprintln!("ampoule: {}", chain(&error));
     }
-    Ok(store)
 }
 
 /// Writes a line of data.

@@ -8,6 +8,7 @@
 //! may lose the last rows and never the file. The log is not folded back at each close, since
 //! nearly every command would pay fsyncs for it; SQLite does so by itself every thousand pages.
 
+mod damage;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::folders::{self, FolderError, Folders};
+pub use damage::{Damaged, RowError, Wreck};
 pub(crate) use tasks::now_ms;
 pub use tasks::{Process, State, Task};
 
@@ -75,15 +77,9 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
-    /// A row that this version wrote cannot be read back.
-    #[error("the record of task {id} is damaged; `ampoule rm {id}` removes it")]
-    Damaged {
-        /// Whose.
-        id: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
+    /// A row that cannot be read back.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// Not an id.
     #[error(transparent)]
     NotAnId(#[from] crate::task::NotAnId),

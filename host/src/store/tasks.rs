@@ -8,8 +8,10 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::damage::{self, Damaged, RowError};
 use super::{PATIENCE, SHORT_PATIENCE, Store, StoreError, failed};
 use crate::task::{Outcome, Spec, TaskId};
 
@@ -41,13 +43,13 @@ impl State {
 }
 
 impl FromStr for State {
-    type Err = rusqlite::Error;
-    fn from_str(text: &str) -> rusqlite::Result<Self> {
+    type Err = RowError;
+    fn from_str(text: &str) -> Result<Self, RowError> {
         match text {
             "starting" => Ok(Self::Starting),
             "running" => Ok(Self::Running),
             "ended" => Ok(Self::Ended),
-            _ => Err(rusqlite::Error::InvalidQuery),
+            _ => Err(RowError::State(text.to_owned())),
         }
     }
 }
@@ -104,8 +106,11 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-const COLUMNS: &str =
-    "id, state, created_ms, deadline_ms, ended_ms, runtime, spec, process, outcome";
+/// A query for whole rows, which [`read`] takes.
+pub(super) fn select(rest: &str) -> String {
+    let columns = "id, state, created_ms, deadline_ms, ended_ms, runtime, spec, process, outcome";
+    format!("SELECT {columns} FROM tasks {rest}")
+}
 
 impl Store {
     /// Records a task that is about to start.
@@ -158,19 +163,20 @@ impl Store {
     /// The task whose id begins so.
     ///
     /// # Errors
-    /// None, or more than one, does.
+    /// None, or more than one, does; or it is damaged.
     pub fn find(&self, prefix: &str) -> Result<Task, StoreError> {
         let prefix = TaskId::prefix(prefix)?;
         // A prefix is letters and digits: the range up to the prefix followed by a byte above
         // them all is exactly what begins so.
         let end = format!("{prefix}~");
-        let sql = format!("SELECT {COLUMNS} FROM tasks WHERE id >= ?1 AND id < ?2 LIMIT 6");
+        let sql = select("WHERE id >= ?1 AND id < ?2 LIMIT 6");
         let mut found = self.query(&sql, params![prefix, end])?;
         if found.len() > 1 {
-            let ids = found.into_iter().map(|task| task.id.into()).collect();
+            let id = |row: Result<Task, Damaged>| row.map_or_else(|d| d.id, |task| task.id.into());
+            let ids = found.into_iter().map(id).collect();
             return Err(StoreError::Ambiguous { prefix, ids });
         }
-        found.pop().ok_or(StoreError::Unknown(prefix))
+        Ok(found.pop().ok_or(StoreError::Unknown(prefix))??)
     }
 
     /// Whether a task with this id is recorded.
@@ -184,27 +190,22 @@ impl Store {
             .map_err(|e| failed(&self.path, e))
     }
 
-    /// Every task that has not ended, newest first.
+    /// Every task that has not ended, newest first, without damaged rows.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn alive(&self) -> Result<Vec<Task>, StoreError> {
-        let order = "ORDER BY created_ms DESC, id";
-        self.query(
-            &format!("SELECT {COLUMNS} FROM tasks WHERE state <> 'ended' {order}"),
-            [],
-        )
+        self.sound(&select(
+            "WHERE state <> 'ended' ORDER BY created_ms DESC, id",
+        ))
     }
 
-    /// Every task, newest first.
+    /// Every task, newest first, without damaged rows.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn all(&self) -> Result<Vec<Task>, StoreError> {
-        self.query(
-            &format!("SELECT {COLUMNS} FROM tasks ORDER BY created_ms DESC, id"),
-            [],
-        )
+        self.sound(&select("ORDER BY created_ms DESC, id"))
     }
 
     /// Ids of ended tasks that ended longer ago than `age`.
@@ -217,10 +218,13 @@ impl Store {
                    AND ended_ms < ?1 ORDER BY created_ms";
         let failed = |e| failed(&self.path, e);
         let mut statement = self.db.prepare(sql).map_err(failed)?;
-        let ids = statement
-            .query_map([before], |row| row.get(0))
-            .map_err(failed)?;
-        ids.collect::<rusqlite::Result<_>>().map_err(failed)
+        let mut rows = statement.query([before]).map_err(failed)?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            // The id alone: it names a folder to remove, and `..` must not. The rest is not asked.
+            ids.extend(self.or_warn(named(row, id)).map(String::from));
+        }
+        Ok(ids)
     }
 
     /// Removes the record of an ended task; says whether there was one.
@@ -238,73 +242,87 @@ impl Store {
             .map_err(|e| failed(&self.path, e))
     }
 
-    fn query(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Task>, StoreError> {
+    fn query(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<Result<Task, Damaged>>, StoreError> {
         let failed = |e| failed(&self.path, e);
         let mut statement = self.db.prepare(sql).map_err(failed)?;
         let mut rows = statement.query(values).map_err(failed)?;
         let mut tasks = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let raw = Raw::read(row).map_err(failed)?;
-            tasks.push(raw.parse()?);
+            tasks.push(read(row));
         }
         Ok(tasks)
+    }
+
+    fn sound(&self, sql: &str) -> Result<Vec<Task>, StoreError> {
+        let rows = self.query(sql, [])?.into_iter();
+        Ok(rows.filter_map(|row| self.or_warn(row)).collect())
+    }
+
+    fn or_warn<T>(&self, row: Result<T, Damaged>) -> Option<T> {
+        row.map_err(|damaged| damage::warn(&self.path, &damaged))
+            .ok()
     }
 }
 
 fn json(id: &TaskId, value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::Damaged {
+    let failed = |source| Damaged {
         id: id.to_string(),
+        source: RowError::Json {
+            column: "new record",
+            source,
+        },
+    };
+    Ok(serde_json::to_string(value).map_err(failed)?)
+}
+
+/// The task in a row of [`select`].
+pub(super) fn read(row: &Row<'_>) -> Result<Task, Damaged> {
+    named(row, task)
+}
+
+fn named<T>(
+    row: &Row<'_>,
+    read: impl FnOnce(&Row<'_>) -> Result<T, RowError>,
+) -> Result<T, Damaged> {
+    read(row).map_err(|source| Damaged {
+        id: damage::name(row),
         source,
     })
 }
 
-/// A row as SQLite gives it.
-struct Raw {
-    id: String,
-    state: State,
-    created_ms: i64,
-    deadline_ms: i64,
-    ended_ms: Option<i64>,
-    runtime: Vec<u8>,
-    spec: String,
-    process: Option<String>,
-    outcome: Option<String>,
+fn task(row: &Row<'_>) -> Result<Task, RowError> {
+    Ok(Task {
+        id: id(row)?,
+        state: row.get::<_, String>("state")?.parse()?,
+        created_ms: row.get("created_ms")?,
+        deadline_ms: row.get("deadline_ms")?,
+        ended_ms: row.get("ended_ms")?,
+        runtime: OsString::from_vec(row.get("runtime")?).into(),
+        spec: understood("spec", &row.get::<_, String>("spec")?)?,
+        process: optional(row, "process")?,
+        outcome: optional(row, "outcome")?,
+    })
 }
 
-impl Raw {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            state: row.get::<_, String>(1)?.parse()?,
-            created_ms: row.get(2)?,
-            deadline_ms: row.get(3)?,
-            ended_ms: row.get(4)?,
-            runtime: row.get(5)?,
-            spec: row.get(6)?,
-            process: row.get(7)?,
-            outcome: row.get(8)?,
-        })
-    }
-
-    fn parse(self) -> Result<Task, StoreError> {
-        let damaged = |source| StoreError::Damaged {
-            id: self.id.clone(),
-            source,
-        };
-        Ok(Task {
-            id: self.id.parse()?,
-            state: self.state,
-            created_ms: self.created_ms,
-            deadline_ms: self.deadline_ms,
-            ended_ms: self.ended_ms,
-            runtime: OsString::from_vec(self.runtime).into(),
-            spec: serde_json::from_str(&self.spec).map_err(damaged)?,
-            process: optional(self.process.as_deref()).map_err(damaged)?,
-            outcome: optional(self.outcome.as_deref()).map_err(damaged)?,
-        })
-    }
+fn id(row: &Row<'_>) -> Result<TaskId, RowError> {
+    let text: String = row.get("id")?;
+    // The same in other letters would not be found by it.
+    let id: Option<TaskId> = text.parse().ok();
+    id.filter(|id| id.as_str() == text).ok_or(RowError::Id)
 }
 
-fn optional<T: for<'a> Deserialize<'a>>(text: Option<&str>) -> serde_json::Result<Option<T>> {
-    text.map(serde_json::from_str).transpose()
+fn optional<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: &'static str,
+) -> Result<Option<T>, RowError> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| understood(column, &text)).transpose()
+}
+
+fn understood<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
+    serde_json::from_str(text).map_err(|source| RowError::Json { column, source })
 }

@@ -163,3 +163,78 @@ fn its_folder_is_private() {
         .mode();
     assert_eq!(mode & 0o777, 0o700);
 }
+
+/// Three recorded tasks, the middle one with `change` made to its row.
+fn with_damage(dir: &Path, change: &str) -> Store {
+    let store = Store::open(&folders(dir)).unwrap();
+    for id in ["0000aaaa", "0000bbbb", "0000cccc"] {
+        insert(&store, id);
+    }
+    let sql = format!("UPDATE tasks SET {change} WHERE id = '0000bbbb'");
+    store.db.execute(&sql, []).unwrap();
+    store
+}
+
+#[test]
+fn a_damaged_row_is_left_out_of_lists() {
+    for change in [
+        "spec = '{'",
+        "spec = x'ff'",
+        "process = '7'",
+        "outcome = '{}'",
+        "state = 'paused'",
+        "state = x'00'",
+        "created_ms = 'yesterday'",
+        "runtime = 7",
+        "id = '../x'",
+        "id = '0000BBBB'",
+        "id = x'ff'",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_damage(dir.path(), change);
+        let ids = |tasks: Vec<Task>| -> Vec<String> {
+            let mut ids: Vec<_> = tasks.into_iter().map(|task| task.id.into()).collect();
+            ids.sort();
+            ids
+        };
+        for list in [store.all(), store.alive()] {
+            assert_eq!(ids(list.unwrap()), ["0000aaaa", "0000cccc"], "{change}");
+        }
+        assert_eq!(store.find("0000c").unwrap().id.as_str(), "0000cccc");
+    }
+}
+
+#[test]
+fn a_row_of_unknown_state_is_a_damaged_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_damage(dir.path(), "state = 'paused'");
+    let error = crate::cli::chain(&store.find("0000b").unwrap_err());
+    assert!(
+        error.contains("`ampoule rm 0000bbbb`") && error.contains("'paused'"),
+        "{error}"
+    );
+}
+
+#[test]
+fn two_tasks_are_named_even_when_one_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_damage(dir.path(), "spec = '{'");
+    let found = store.find("0000");
+    assert!(
+        matches!(&found, Err(StoreError::Ambiguous { ids, .. }) if ids.len() == 3),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_is_no_id_is_not_pruned() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = "state = 'ended', ended_ms = 1, created_ms = 1";
+    for id in ["'..'", "''", "x'ff'"] {
+        let store = with_damage(dir.path(), &format!("{ended}, id = {id}"));
+        assert!(store.older_than(Duration::ZERO).unwrap().is_empty());
+        store.db.execute("DELETE FROM tasks", []).unwrap();
+    }
+    let store = with_damage(dir.path(), &format!("{ended}, spec = '{{'"));
+    assert_eq!(store.older_than(Duration::ZERO).unwrap(), ["0000bbbb"]);
+}
