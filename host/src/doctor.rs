@@ -205,15 +205,14 @@ fn images(folders: &Folders) -> Vec<Check> {
         (KERNEL.to_owned(), Kind::Kernel),
         ("base".to_owned(), Kind::Image),
     ];
-    match catalogue.list() {
-        Ok(all) => {
-            for manifest in all {
-                if !names.iter().any(|(name, _)| *name == manifest.name) {
-                    names.push((manifest.name, manifest.kind));
-                }
-            }
-        }
+    let listing = match catalogue.list() {
+        Ok(listing) => listing,
         Err(error) => return vec![Check::fail("images", chain(&error))],
+    };
+    for manifest in listing.manifests {
+        if !names.iter().any(|(name, _)| *name == manifest.name) {
+            names.push((manifest.name, manifest.kind));
+        }
     }
     let check = |(name, kind): (String, Kind)| match catalogue.open(&name, kind) {
         Ok((manifest, _)) => Check::ok(
@@ -222,7 +221,15 @@ fn images(folders: &Folders) -> Vec<Check> {
         ),
         Err(error) => Check::fail("images", chain(&error)),
     };
-    names.into_iter().map(check).collect()
+    let mut checks: Vec<_> = names.into_iter().map(check).collect();
+    for error in &listing.damaged {
+        let text = chain(error);
+        // The kernel and the base image were looked at already.
+        if !checks.iter().any(|check| check.text == text) {
+            checks.push(Check::fail("images", text));
+        }
+    }
+    checks
 }
 
 fn settings(folders: &Folders) -> Check {
@@ -273,17 +280,37 @@ fn free(path: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn on_an_empty_home_the_missing_images_say_what_to_do() {
-        let dir = tempfile::tempdir().unwrap();
-        let below = |name: &str| dir.path().join(name);
-        let folders = Folders {
+    fn folders(dir: &Path) -> Folders {
+        let below = |name: &str| dir.join(name);
+        Folders {
             data: below("d"),
             state: below("s"),
             cache: below("c"),
             runtime: below("r"),
             config: below("f"),
-        };
+        }
+    }
+
+    #[test]
+    fn each_image_with_a_bad_manifest_is_told_once_beside_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = folders(dir.path());
+        let manifests = folders.data.join("images");
+        std::fs::create_dir_all(&manifests).unwrap();
+        for file in ["base.json", "bad.json"] {
+            std::fs::write(manifests.join(file), "{").unwrap();
+        }
+        let texts: Vec<_> = images(&folders).into_iter().map(|c| c.text).collect();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        for name in ["'kernel'", "'base'", "'bad'"] {
+            assert!(texts.iter().any(|text| text.contains(name)), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn on_an_empty_home_the_missing_images_say_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = folders(dir.path());
         let checks = examine(&folders);
         let missing: Vec<_> = checks
             .iter()

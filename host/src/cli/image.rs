@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::{CliError, say};
 use crate::folders::Folders;
-use crate::image::{Catalogue, Maker, Manifest};
+use crate::image::{Catalogue, ImageError, Listing, Maker, Manifest};
 use crate::supervise::task::binaries;
 
 /// Build, import, list, verify and remove images
@@ -114,42 +114,82 @@ fn line(manifest: &Manifest) -> String {
 }
 
 fn list(folders: &Folders, json: bool) -> Result<u8, CliError> {
-    let all = Catalogue::new(folders).list()?;
+    let Listing { manifests, damaged } = Catalogue::new(folders).list()?;
     if !json {
         say(&format!(
             "{:<16}  {:<6}  {:<12}  {:>7}  SOURCE",
             "NAME", "KIND", "SHA256", "SIZE"
         ))?;
     }
-    for manifest in all {
+    for manifest in manifests {
         say(&if json {
             serde_json::json!(manifest).to_string()
         } else {
             line(&manifest)
         })?;
     }
-    Ok(0)
+    Ok(tell(&damaged))
+}
+
+/// Says what is wrong with images, a line each; the exit code.
+fn tell(damaged: &[ImageError]) -> u8 {
+    for error in damaged {
+        eprintln!("ampoule: {}", super::chain(error));
+    }
+    u8::from(!damaged.is_empty())
 }
 
 fn verify(folders: &Folders, name: Option<String>) -> Result<u8, CliError> {
     let catalogue = Catalogue::new(folders);
-    let names = match name {
-        Some(name) => vec![name],
-        None => catalogue
-            .list()?
-            .into_iter()
-            .map(|manifest| manifest.name)
-            .collect(),
+    let (names, damaged) = match name {
+        Some(name) => (vec![name], Vec::new()),
+        None => {
+            let Listing { manifests, damaged } = catalogue.list()?;
+            (manifests.into_iter().map(|m| m.name).collect(), damaged)
+        }
     };
-    let mut code = 0;
+    let mut code = tell(&damaged);
     for name in names {
         match catalogue.verify(&name) {
             Ok(_) => say(&format!("{name}: ok"))?,
-            Err(error) => {
-                eprintln!("ampoule: {}", super::chain(&error));
-                code = 1;
-            }
+            Err(error) => code = tell(&[error]),
         }
     }
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    fn folders(dir: &Path) -> Folders {
+        let below = |name: &str| dir.join(name);
+        Folders {
+            data: below("d"),
+            state: below("s"),
+            cache: below("c"),
+            runtime: below("r"),
+            config: below("f"),
+        }
+    }
+
+    const GOOD: &str =
+        r#"{"name":"base","kind":"image","sha256":"","bytes":1,"created_ms":1,"source":"x"}"#;
+
+    #[test]
+    fn ls_goes_on_after_a_bad_manifest_and_says_so_by_its_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = folders(dir.path());
+        let images = folders.data.join("images");
+        fs::create_dir_all(&images).unwrap();
+        fs::write(images.join("base.json"), GOOD).unwrap();
+        assert_eq!(list(&folders, false).unwrap(), 0);
+        fs::write(images.join("bad.json"), "{").unwrap();
+        assert_eq!(list(&folders, false).unwrap(), 1);
+        let names = vec!["bad".to_owned()];
+        assert_eq!(Image::Rm(Rm { names }).execute(&folders).unwrap(), 0);
+        assert_eq!(list(&folders, true).unwrap(), 0);
+    }
 }

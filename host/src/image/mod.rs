@@ -76,13 +76,32 @@ pub enum ImageError {
         wanted: Kind,
     },
     /// A manifest cannot be understood.
-    #[error("{} is not a manifest; build or import the image again", path.display())]
+    #[error(
+        "the manifest of '{name}' is damaged; build or import it again, or `ampoule image rm {name}` removes it"
+    )]
     Manifest {
-        /// The file.
-        path: PathBuf,
+        /// The name.
+        name: String,
         /// Why.
         #[source]
         source: serde_json::Error,
+    },
+    /// A manifest cannot be read.
+    #[error(
+        "the manifest of '{name}' cannot be read; mend that, or `ampoule image rm {name}` removes it"
+    )]
+    Unreadable {
+        /// The name.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file among the manifests that no name can mean.
+    #[error("{} is no image's manifest; remove the file", path.display())]
+    Stray {
+        /// The file.
+        path: PathBuf,
     },
     /// A file cannot be read or written.
     #[error("cannot {what} {}", path.display())]
@@ -202,6 +221,15 @@ fn check_own_name(name: &str) -> Result<(), ImageError> {
     check_name(name)
 }
 
+/// What the names point at.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Sorted by name.
+    pub manifests: Vec<Manifest>,
+    /// Why others are not among them: one that is damaged must not hide the rest.
+    pub damaged: Vec<ImageError>,
+}
+
 /// The images of this user.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -233,10 +261,15 @@ impl Catalogue {
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(ImageError::file("read", &path)(error)),
+            Err(source) => {
+                let name = name.to_owned();
+                return Err(ImageError::Unreadable { name, source });
+            }
         };
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .map_err(|source| ImageError::Manifest { path, source })?;
+        let manifest = serde_json::from_slice(&text).map_err(|source| ImageError::Manifest {
+            name: name.to_owned(),
+            source,
+        })?;
         Ok(Some(manifest))
     }
 
@@ -291,29 +324,37 @@ impl Catalogue {
         manifest.created_ms = store::now_ms();
         self.checked(&manifest.name, &manifest)?;
         write_manifest(&path, &manifest)?;
-        self.blobs.sweep(&self.digests()?);
+        self.sweep()?;
         Ok(manifest)
     }
 
-    /// Every name, sorted.
+    /// Every name.
     ///
     /// # Errors
-    /// A manifest cannot be read.
-    pub fn list(&self) -> Result<Vec<Manifest>, ImageError> {
+    /// The folder cannot be read.
+    pub fn list(&self) -> Result<Listing, ImageError> {
+        let mut listing = Listing::default();
         let entries = match fs::read_dir(&self.manifests) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
             Err(error) => return Err(ImageError::file("list", &self.manifests)(error)),
         };
-        let mut all = Vec::new();
         for entry in entries.flatten() {
             let name = entry.file_name();
-            if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) {
-                all.extend(self.manifest(name)?);
+            let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            match self.manifest(name) {
+                Ok(manifest) => listing.manifests.extend(manifest),
+                Err(ImageError::BadName(_)) => {
+                    let path = entry.path();
+                    listing.damaged.push(ImageError::Stray { path });
+                }
+                Err(error) => listing.damaged.push(error),
             }
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(all)
+        listing.manifests.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listing)
     }
 
     /// Reads the whole file behind `name` and compares it with its digest.
@@ -357,16 +398,18 @@ impl Catalogue {
             }
             Err(error) => return Err(ImageError::file("remove", &path)(error)),
         }
-        self.blobs.sweep(&self.digests()?);
+        self.sweep()?;
         Ok(was)
     }
 
-    fn digests(&self) -> Result<Vec<String>, ImageError> {
-        Ok(self
-            .list()?
-            .into_iter()
-            .map(|manifest| manifest.sha256)
-            .collect())
+    /// Removes the files that no name points at, unless a manifest does not say at which it does.
+    fn sweep(&self) -> Result<(), ImageError> {
+        let Listing { manifests, damaged } = self.list()?;
+        if damaged.is_empty() {
+            let digests: Vec<_> = manifests.into_iter().map(|m| m.sha256).collect();
+            self.blobs.sweep(&digests);
+        }
+        Ok(())
     }
 }
 

@@ -65,7 +65,7 @@ fn a_stored_file_is_read_only_and_replacing_makes_a_new_one() {
     assert_ne!(first.sha256, second.sha256);
     assert_eq!(open.metadata().unwrap().len(), 8192);
     assert!(stored(&home, &first).exists(), "kept while it is young");
-    assert_eq!(home.catalogue.list().unwrap(), [second]);
+    assert_eq!(home.catalogue.list().unwrap().manifests, [second]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_missing_image_says_what_to_do() {
         error.contains("nope") && error.contains("ampoule image build"),
         "{error}"
     );
-    assert!(home.catalogue.list().unwrap().is_empty());
+    assert!(home.catalogue.list().unwrap().manifests.is_empty());
 }
 
 #[test]
@@ -205,4 +205,52 @@ fn replacing_an_image_says_so_and_storing_the_same_again_does_not() {
     fs::write(&from, other).unwrap();
     maker.add(&from, first.clone()).unwrap();
     assert_eq!(*said.borrow(), [first.gone("replaced")]);
+}
+
+/// Makes a file beside the manifests.
+fn write_manifest_as(home: &Home, file: &str, text: &str) {
+    fs::write(home.dir.path().join("d/images").join(file), text).unwrap();
+}
+
+#[test]
+fn a_bad_manifest_can_be_removed_while_there_is_another() {
+    let home = home();
+    add(&home, "base", Kind::Image, &erofs()).unwrap();
+    write_manifest_as(&home, "one.json", "{");
+    write_manifest_as(&home, "two.json", "");
+    home.catalogue.remove("one").unwrap();
+    assert!(home.catalogue.manifest("one").unwrap().is_none());
+    home.catalogue.remove("base").unwrap();
+    add(&home, "base", Kind::Image, &erofs()).unwrap();
+}
+
+#[test]
+fn a_bad_manifest_is_listed_apart_and_says_what_to_do() {
+    let home = home();
+    let good = add(&home, "base", Kind::Image, &erofs()).unwrap();
+    write_manifest_as(&home, "bad.json", "{");
+    write_manifest_as(&home, "a b.json", "{}");
+    fs::create_dir(home.dir.path().join("d/images/dir.json")).unwrap();
+    let Listing { manifests, damaged } = home.catalogue.list().unwrap();
+    assert_eq!(manifests, [good]);
+    let mut lines: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+    lines.sort();
+    assert!(lines[0].ends_with("a b.json is no image's manifest; remove the file"));
+    assert!(lines[1].contains("'bad'") && lines[1].contains("`ampoule image rm bad`"));
+    assert!(lines[2].contains("'dir'") && lines[2].contains("cannot be read"));
+}
+
+#[test]
+fn a_file_is_kept_while_a_manifest_does_not_say_which_it_names() {
+    let home = home();
+    let manifest = add(&home, "base", Kind::Image, &erofs()).unwrap();
+    let file = File::open(stored(&home, &manifest)).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    file.set_modified(old).unwrap();
+    write_manifest_as(&home, "base.json", "{");
+    write_manifest_as(&home, "other.json", "{");
+    home.catalogue.remove("other").unwrap();
+    assert!(stored(&home, &manifest).exists());
+    home.catalogue.remove("base").unwrap();
+    assert!(!stored(&home, &manifest).exists());
 }
