@@ -8,8 +8,10 @@
 //! What comes out of a guest is hostile: names, links, sizes, order. [`receive()`] writes nowhere
 //! but below what the user named, whatever comes; [`names`] has the rules for names and links.
 
+mod modes;
 pub mod names;
 mod receive;
+mod replace;
 mod send;
 
 use std::io;

@@ -4,21 +4,24 @@
 //! Everything is opened relative to the copy's own root with `openat2` and `RESOLVE_BENEATH |
 //! RESOLVE_NO_SYMLINKS`: neither a name of the guest nor a link that somebody lays meanwhile
 //! leads out. Links are made last, so that nothing is written through them; a file that is there
-//! is replaced by a new one, never written into. Set-id bits are dropped. What is not made is
-//! said.
+//! is replaced by a new one when that is whole ([`replace`](super::replace)), never written into,
+//! and a device, pipe or socket is not replaced at all. Modes are as [`modes`](super::modes) has
+//! them. What is not made is said.
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use protocol::messages::{CopyEnd, Entry, EntryKind};
 use protocol::{Frame, FrameError, Kind, read_frame};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::modes::Umask;
 use super::names::{is_component, link_stays_below};
+use super::replace::{self, BENEATH, NewFile, by_descriptor};
 use super::{CopyError, MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_KEPT};
 
 /// What a copy came to.
@@ -36,9 +39,11 @@ pub struct Received {
 const MAX_LINES: usize = 100;
 
 struct Copy<'a> {
-    /// The folder that holds the root, and the root's name in it.
+    /// The folder that holds the root, its path as the user has it, and the root's name in it.
     anchor: OwnedFd,
+    anchor_path: PathBuf,
     root: PathBuf,
+    umask: Umask,
     done: Received,
     links: Vec<(Vec<Vec<u8>>, Vec<u8>)>,
     folders: Vec<(Vec<Vec<u8>>, u32, i64)>,
@@ -64,10 +69,12 @@ pub fn receive(
     if !first.path.is_empty() {
         return Err(CopyError::Hostile("an entry before the root".to_owned()));
     }
-    let (anchor, root) = place(destination, name, first.kind())?;
+    let (anchor_path, root) = place(destination, name, first.kind())?;
     let mut copy = Copy {
-        anchor,
+        anchor: open_folder(&anchor_path)?,
+        anchor_path,
         root,
+        umask: Umask::current()?,
         done: Received::default(),
         links: Vec::new(),
         folders: Vec::new(),
@@ -103,7 +110,7 @@ fn place(
     destination: &Path,
     name: Option<&[u8]>,
     kind: EntryKind,
-) -> Result<(OwnedFd, PathBuf), CopyError> {
+) -> Result<(PathBuf, PathBuf), CopyError> {
     let refuse = |what| CopyError::Destination {
         path: destination.to_owned(),
         what,
@@ -121,7 +128,7 @@ fn place(
                 "is a folder; say what the copy is to be called in it",
             ));
         }
-        return Ok((open_folder(destination)?, name));
+        return Ok((destination.to_owned(), name));
     }
     if there.is_some() && kind == EntryKind::Folder {
         return Err(refuse("is a file, and what is copied is a folder"));
@@ -133,23 +140,29 @@ fn place(
     let Some(root) = destination.file_name() else {
         return Err(refuse("does not say what the copy is to be called"));
     };
-    let parent = destination
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    Ok((
-        open_folder(parent.unwrap_or(Path::new(".")))?,
-        PathBuf::from(root),
-    ))
+    let parent = destination.parent().unwrap_or(Path::new(""));
+    Ok((parent.to_owned(), PathBuf::from(root)))
 }
 
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Opens `path`; the empty one is the working folder.
 fn open_folder(path: &Path) -> Result<OwnedFd, CopyError> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(CopyError::file("open the folder", path))
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    rustix::fs::open(path, FOLDER, Mode::empty()).map_err(CopyError::file("open the folder", path))
 }
 
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+/// Where something is to be made.
+struct Place {
+    folder: OwnedFd,
+    name: PathBuf,
+    /// Its path below the anchor, for messages.
+    whole: PathBuf,
+}
 
 impl Copy<'_> {
     /// Where the entry at `path` goes, below the anchor.
@@ -170,10 +183,37 @@ impl Copy<'_> {
             ),
             None => (PathBuf::from("."), whole.clone()),
         };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat2(&self.anchor, &folder, flags, Mode::empty(), BENEATH)
+        let fd = rustix::fs::openat2(&self.anchor, &folder, FOLDER, Mode::empty(), BENEATH)
             .map_err(CopyError::file("enter the folder of", &whole))?;
         Ok((fd, name))
+    }
+
+    /// The same for what is no folder, where nothing stands in its way.
+    ///
+    /// A device, pipe or socket does: none is got back by copying, and `/dev/null` as the
+    /// destination means that the user takes it for a file to write into.
+    fn vacant(&self, path: &[Vec<u8>], doing: &'static str) -> Result<Place, CopyError> {
+        let whole = self.below(path);
+        let (folder, name) = self.parent(path)?;
+        let there = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) => Some(FileType::from_raw_mode(there.st_mode)),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(CopyError::file(doing, &whole)(errno)),
+        };
+        match there {
+            None | Some(FileType::RegularFile | FileType::Symlink) => Ok(Place {
+                folder,
+                name,
+                whole,
+            }),
+            Some(FileType::Directory) => Err(CopyError::file(doing, &whole)(Errno::ISDIR)),
+            Some(_) => Err(CopyError::Destination {
+                // Without the `.` that stands for a root without a name.
+                path: self.anchor_path.join(whole).components().collect(),
+                what: "is a device, pipe or socket, which a copy never replaces; \
+                       copy to another name",
+            }),
+        }
     }
 
     fn entry(&mut self, entry: Entry) -> Result<(), CopyError> {
@@ -235,12 +275,11 @@ impl Copy<'_> {
         self.keep(&entry)?;
         let whole = self.below(&entry.path);
         let (parent, name) = self.parent(&entry.path)?;
-        match rustix::fs::mkdirat(&parent, &name, Mode::RWXU) {
+        match self.make_folder(&parent, &name) {
             Ok(()) => self.folders.push((entry.path, entry.mode, entry.mtime_ns)),
             Err(Errno::EXIST) => {
                 // Goes on in it, if it is one and no link.
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                rustix::fs::openat2(&parent, &name, flags, Mode::empty(), BENEATH)
+                rustix::fs::openat2(&parent, &name, FOLDER, Mode::empty(), BENEATH)
                     .map_err(CopyError::file("make the folder", &whole))?;
             }
             Err(errno) => return Err(CopyError::file("make the folder", &whole)(errno)),
@@ -248,20 +287,27 @@ impl Copy<'_> {
         Ok(())
     }
 
-    fn file(&mut self, entry: &Entry) -> Result<(), CopyError> {
-        let whole = self.below(&entry.path);
-        let (parent, name) = self.parent(&entry.path)?;
-        let file = create(parent.as_fd(), &name).map_err(CopyError::file("make", &whole))?;
-        let mut file = File::from(file);
-        let written = self.content(&mut file, &whole);
-        if written.is_err() {
-            // Half a file would look like a whole one.
-            let _ = rustix::fs::unlinkat(&parent, &name, AtFlags::empty());
-            return written;
+    /// A new folder that its owner alone can enter as yet.
+    fn make_folder(&self, parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
+        rustix::fs::mkdirat(parent, name, Mode::RWXU)?;
+        if self.umask.takes_from_owner() {
+            // By its descriptor: a link laid in its place meanwhile is not followed.
+            let folder = rustix::fs::openat2(parent, name, FOLDER, Mode::empty(), BENEATH)?;
+            rustix::fs::chmod(by_descriptor(&folder), Mode::RWXU)?;
         }
-        let failed = || CopyError::file("set the mode of", &whole);
-        rustix::fs::fchmod(&file, mode_of(entry.mode)).map_err(failed())?;
-        rustix::fs::futimens(&file, &times(entry.mtime_ns)).map_err(failed())
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry) -> Result<(), CopyError> {
+        let place = self.vacant(&entry.path, "make")?;
+        let failed = |what| CopyError::file(what, &place.whole);
+        let mut new = NewFile::create(place.folder.as_fd()).map_err(failed("make"))?;
+        self.content(&mut new.file, &place.whole)?;
+        let (mode, times) = (self.umask.file(entry.mode), times(entry.mtime_ns));
+        rustix::fs::fchmod(&new.file, mode)
+            .and_then(|()| rustix::fs::futimens(&new.file, &times))
+            .map_err(CopyError::file("set the mode of", &place.whole))?;
+        new.finish(&place.name).map_err(failed("make"))
     }
 
     fn content(&mut self, file: &mut File, whole: &Path) -> Result<(), CopyError> {
@@ -286,16 +332,9 @@ impl Copy<'_> {
     /// Makes the links, then sets what could not be set while folders were being filled.
     fn finish(mut self) -> Result<Received, CopyError> {
         for (path, target) in std::mem::take(&mut self.links) {
-            let whole = self.below(&path);
-            let (parent, name) = self.parent(&path)?;
-            let make = || rustix::fs::symlinkat(target.as_slice(), &parent, &name);
-            let made = match make() {
-                Err(Errno::EXIST) => {
-                    rustix::fs::unlinkat(&parent, &name, AtFlags::empty()).and_then(|()| make())
-                }
-                other => other,
-            };
-            made.map_err(CopyError::file("make the link", &whole))?;
+            let place = self.vacant(&path, "make the link")?;
+            replace::link(&target, place.folder.as_fd(), &place.name)
+                .map_err(CopyError::file("make the link", &place.whole))?;
         }
         for (path, mode, mtime) in self.folders.iter().rev() {
             let whole = self.below(path);
@@ -304,28 +343,10 @@ impl Copy<'_> {
             let folder = rustix::fs::openat2(&self.anchor, &whole, flags, Mode::empty(), BENEATH)
                 .map_err(failed())?;
             rustix::fs::futimens(&folder, &times(*mtime)).map_err(failed())?;
-            rustix::fs::fchmod(&folder, mode_of(*mode)).map_err(failed())?;
+            rustix::fs::fchmod(&folder, self.umask.folder(*mode)).map_err(failed())?;
         }
         Ok(self.done)
     }
-}
-
-/// A new file; one that is there is taken away first, a folder is not.
-fn create(parent: BorrowedFd<'_>, name: &Path) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let make = || rustix::fs::openat2(parent, name, flags, Mode::RUSR | Mode::WUSR, BENEATH);
-    match make() {
-        Err(Errno::EXIST) => {
-            rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
-            make()
-        }
-        other => other,
-    }
-}
-
-/// Permissions without set-id and sticky bits.
-fn mode_of(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode & 0o777)
 }
 
 fn times(mtime_ns: i64) -> Timestamps {

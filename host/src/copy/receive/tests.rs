@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Copies from friendly and hostile guests into folders of their own.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::process::Command;
+use std::{env, fs};
 
 use proptest::prelude::*;
 use protocol::{write_frame, write_message};
@@ -20,11 +21,15 @@ fn path(text: &str) -> Vec<Vec<u8>> {
 struct Guest(Vec<u8>);
 
 impl Guest {
-    fn entry(mut self, at: &str, kind: EntryKind, target: &str) -> Self {
+    fn entry(self, at: &str, kind: EntryKind, target: &str) -> Self {
+        self.entry_of(at, kind, target, 0o6755)
+    }
+
+    fn entry_of(mut self, at: &str, kind: EntryKind, target: &str, mode: u32) -> Self {
         let entry = Entry {
             path: path(at),
             kind: kind.into(),
-            mode: 0o6755,
+            mode,
             mtime_ns: 1_000_000_000_000,
             size: 0,
             target: target.into(),
@@ -38,10 +43,17 @@ impl Guest {
     }
 
     fn file(self, at: &str, content: &str) -> Self {
-        let mut guest = self.entry(at, EntryKind::File, "");
-        write_frame(&mut guest.0, Kind::FileData, content.as_bytes()).unwrap();
-        write_frame(&mut guest.0, Kind::FileEnd, b"").unwrap();
-        guest
+        self.entry(at, EntryKind::File, "").data(content).file_end()
+    }
+
+    fn data(mut self, content: &str) -> Self {
+        write_frame(&mut self.0, Kind::FileData, content.as_bytes()).unwrap();
+        self
+    }
+
+    fn file_end(mut self) -> Self {
+        write_frame(&mut self.0, Kind::FileEnd, b"").unwrap();
+        self
     }
 
     fn link(self, at: &str, target: &str) -> Self {
@@ -83,11 +95,6 @@ fn a_tree_arrives_whole() {
     assert_eq!(fs::read_to_string(out.join("l")).unwrap(), "hi");
     assert_eq!(fs::read_to_string(out.join("d/up")).unwrap(), "hi");
     let meta = fs::metadata(out.join("d/f")).unwrap();
-    assert_eq!(
-        meta.permissions().mode() & 0o7777,
-        0o755,
-        "set-id bits are dropped"
-    );
     assert_eq!(
         meta.modified().unwrap().elapsed().unwrap().as_secs() >> 20,
         fs::metadata(&out)
@@ -237,6 +244,224 @@ fn half_a_file_is_taken_away() {
     write_frame(&mut guest.0, Kind::FileData, b"half").unwrap();
     assert!(guest.into(&out, None).is_err());
     assert!(!out.exists());
+}
+
+/// A guest that falls silent: `look` runs when all that it sent was taken.
+struct Silent<'a, F>(&'a [u8], Option<F>);
+
+impl<F: FnOnce()> Read for Silent<'_, F> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(into)?;
+        if n == 0
+            && let Some(look) = self.1.take()
+        {
+            look();
+        }
+        Ok(n)
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Whether this is the process that a shell with `setup` done started for `test` alone; where it
+/// is not, starts that one. The umask and limits belong to a process, which tests share.
+fn alone_after(setup: &str, test: &str) -> bool {
+    const ALONE: &str = "AMPOULE_TEST_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")])
+        .arg(env::current_exe().unwrap());
+    shell.args(["--exact", &format!("{module}::{test}")]);
+    let done = shell.env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(said.contains("1 passed"), "{said}");
+    false
+}
+
+#[test]
+fn an_old_file_stays_until_the_new_one_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    fs::write(&out, "old").unwrap();
+    let half = || Guest::default().entry("", EntryKind::File, "").data("half");
+    // What a signal would leave at this moment.
+    let look = || {
+        assert_eq!(fs::read_to_string(&out).unwrap(), "old");
+        assert_eq!(names(dir.path()), ["out"]);
+    };
+    let guest = half();
+    receive(&mut Silent(&guest.0, Some(look)), &out, None).unwrap_err();
+    look();
+    half().end("").into(&out, None).unwrap_err();
+    look();
+    half().file_end().end("").into(&out, None).unwrap();
+    assert_eq!(fs::read_to_string(&out).unwrap(), "half");
+    assert_eq!(names(dir.path()), ["out"]);
+}
+
+#[test]
+fn an_old_file_stays_where_there_is_no_room_for_the_new_one() {
+    // EFBIG here, as ENOSPC there: the first bytes are written, the rest is not.
+    let setup = "trap '' XFSZ; ulimit -f 1";
+    if !alone_after(
+        setup,
+        "an_old_file_stays_where_there_is_no_room_for_the_new_one",
+    ) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), "old").unwrap();
+    let file = |at| Guest::default().folder("").file(at, &"x".repeat(4096));
+    for at in ["f", "g"] {
+        let error = file(at).end("").into(dir.path(), None).unwrap_err();
+        assert!(error.to_string().contains("write"), "{error}");
+        assert_eq!(names(dir.path()), ["f"]);
+        assert_eq!(fs::read_to_string(dir.path().join("f")).unwrap(), "old");
+    }
+}
+
+#[test]
+fn a_link_takes_the_place_of_a_file_and_of_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), "old").unwrap();
+    symlink("/etc/passwd", dir.path().join("l")).unwrap();
+    let guest = Guest::default().folder("").link("f", "a").link("l", "b");
+    guest.end("").into(dir.path(), None).unwrap();
+    for (name, target) in [("f", "a"), ("l", "b")] {
+        let is = fs::read_link(dir.path().join(name)).unwrap();
+        assert_eq!(is, Path::new(target));
+    }
+    assert_eq!(names(dir.path()), ["f", "l"]);
+}
+
+#[test]
+fn a_folder_is_not_replaced_by_what_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("d")).unwrap();
+    let guest = || Guest::default().folder("");
+    let file = guest().file("d", "x").end("");
+    assert!(file.into(dir.path(), None).is_err());
+    let link = guest().link("d", "x").end("");
+    assert!(link.into(dir.path(), None).is_err());
+    assert!(dir.path().join("d").is_dir());
+    assert_eq!(names(dir.path()), ["d"]);
+}
+
+#[test]
+fn a_device_pipe_or_socket_is_refused_by_name() {
+    use rustix::fs::{CWD, FileType, makedev, mknodat};
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let make = |name: &str, kind, dev| mknodat(CWD, at(name), kind, Mode::RUSR, dev);
+    make("pipe", FileType::Fifo, 0).unwrap();
+    make("socket", FileType::Socket, 0).unwrap();
+    // Root alone may make one: the device of /dev/null.
+    let device = make("null", FileType::CharacterDevice, makedev(1, 3));
+    let all = ["pipe", "socket", "null"];
+    let there = if device.is_ok() { &all[..] } else { &all[..2] };
+    for name in there {
+        let kind = fs::symlink_metadata(at(name)).unwrap().file_type();
+        let file = || Guest::default().file("", "x").end("");
+        let root_link = Guest::default().link("", "x").end("");
+        let in_tree = Guest::default().folder("").file(name, "x").end("");
+        let link_in_tree = Guest::default().folder("").link(name, "x").end("");
+        for refused in [
+            file().into(&at(name), None),
+            file().into(dir.path(), Some(name)),
+            root_link.into(&at(name), None),
+            in_tree.into(dir.path(), None),
+            link_in_tree.into(dir.path(), None),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            let named = at(name).display().to_string();
+            assert!(
+                error.starts_with(&format!("{named} is a device")),
+                "{error}"
+            );
+            assert_eq!(fs::symlink_metadata(at(name)).unwrap().file_type(), kind);
+        }
+        assert!(!kind.is_file() && (kind.is_fifo() || kind.is_socket() || kind.is_char_device()));
+    }
+    assert_eq!(names(dir.path()).len(), there.len());
+}
+
+#[test]
+fn a_link_to_a_device_is_replaced_and_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    symlink("/dev/null", &out).unwrap();
+    let file = Guest::default().file("", "new").end("");
+    file.into(&out, None).unwrap();
+    assert!(fs::symlink_metadata(&out).unwrap().is_file());
+}
+
+#[test]
+fn modes_honour_the_umask_and_drop_set_id_and_sticky_bits() {
+    if !alone_after(
+        "umask 027",
+        "modes_honour_the_umask_and_drop_set_id_and_sticky_bits",
+    ) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::default().folder("");
+    for (kind, prefix) in [(EntryKind::Folder, "d"), (EntryKind::File, "f")] {
+        for mode in [0, 0o7777, 0o644] {
+            guest = guest.entry_of(&format!("{prefix}{mode:o}"), kind, "", mode);
+            if kind == EntryKind::File {
+                guest = guest.data("x").file_end();
+            }
+        }
+    }
+    let out = dir.path().join("out");
+    guest.end("").into(&out, None).unwrap();
+    let expected = [
+        ("d0", 0o700),
+        ("d7777", 0o750),
+        ("d644", 0o740),
+        ("f0", 0),
+        ("f7777", 0o750),
+        ("f644", 0o640),
+    ];
+    for (name, expected) in expected {
+        let is = mode(&out.join(name));
+        assert_eq!(is, expected, "{name}: {is:o}");
+    }
+}
+
+#[test]
+fn folders_can_be_entered_while_and_after_they_are_filled() {
+    if !alone_after(
+        "umask 777",
+        "folders_can_be_entered_while_and_after_they_are_filled",
+    ) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let out = dir.path().join("out");
+    let guest = Guest::default().entry_of("", EntryKind::Folder, "", 0o577);
+    let guest = guest.entry_of("d", EntryKind::Folder, "", 0);
+    let look = || assert_eq!((mode(&out), mode(&out.join("d"))), (0o700, 0o700));
+    receive(&mut Silent(&guest.0, Some(look)), &out, None).unwrap_err();
+    fs::remove_dir_all(&out).unwrap();
+    guest.file("d/f", "x").end("").into(&out, None).unwrap();
+    look();
+    assert_eq!(mode(&out.join("d/f")), 0);
 }
 
 proptest! {
