@@ -77,6 +77,10 @@ fn out(folders: &Folders, task: &str, path: Vec<u8>, to: &Path) -> Result<u8, Cl
     for line in &done.left_out {
         eprintln!("ampoule: left out: {}", printable(line));
     }
+    if done.entries == 0 {
+        eprintln!("ampoule: nothing was copied");
+        return Ok(1);
+    }
     Ok(0)
 }
 

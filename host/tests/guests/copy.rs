@@ -69,5 +69,8 @@ fn a_missing_path_is_named_and_nothing_is_made() {
     assert_ne!(done.code, Some(0));
     assert!(done.stderr.contains("/no/such"), "{done:?}");
     assert!(!to.exists());
+    let done = home.ampoule(&["cp", &format!("{task}:/dev/zero"), to.to_str().unwrap()]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(!to.exists());
     home.ampoule(&["kill", &task]);
 }
