@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `ampoule prune`: records and logs that are old.
+//! `ampoule prune`: records, logs and images of workspaces that are old.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use clap::Args;
 
 use super::{CliError, store, values};
 use crate::folders::Folders;
+use crate::image::workspace;
 use crate::supervise::task::prune;
 
-/// Remove the records and logs of tasks that ended long ago
+/// Remove the records and logs of tasks that ended long ago, and images of workspaces long unused
 #[derive(Debug, Args)]
 pub(super) struct Prune {
     /// How long ago
@@ -19,8 +20,10 @@ pub(super) struct Prune {
 
 impl Prune {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
-        let removed = prune(folders, &store(folders)?, self.older, usize::MAX)?;
-        eprintln!("ampoule: removed {removed} records");
+        let records = prune(folders, &store(folders)?, self.older, usize::MAX)?;
+        let images = workspace::prune(folders, self.older)
+            .map_err(CliError::io("cannot remove old images of workspaces"))?;
+        eprintln!("ampoule: removed {records} records and {images} workspace images");
         Ok(0)
     }
 }
