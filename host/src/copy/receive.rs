@@ -4,7 +4,7 @@
 //! Everything is opened relative to the copy's own root with `openat2` and `RESOLVE_BENEATH |
 //! RESOLVE_NO_SYMLINKS`: neither a name of the guest nor a link that somebody lays meanwhile
 //! leads out. Links are made last, so that nothing is written through them; a file that is there
-//! is replaced by a new one when that is whole ([`replace`](super::replace)), never written into,
+//! is replaced by a new one when that is whole ([`replace`]), never written into,
 //! and a device, pipe or socket is not replaced at all. Modes are as [`modes`](super::modes) has
 //! them. What is not made is said.
 
