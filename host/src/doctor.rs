@@ -280,21 +280,10 @@ fn free(path: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn folders(dir: &Path) -> Folders {
-        let below = |name: &str| dir.join(name);
-        Folders {
-            data: below("d"),
-            state: below("s"),
-            cache: below("c"),
-            runtime: below("r"),
-            config: below("f"),
-        }
-    }
-
     #[test]
     fn each_image_with_a_bad_manifest_is_told_once_beside_the_others() {
         let dir = tempfile::tempdir().unwrap();
-        let folders = folders(dir.path());
+        let folders = Folders::below(dir.path());
         let manifests = folders.data.join("images");
         std::fs::create_dir_all(&manifests).unwrap();
         for file in ["base.json", "bad.json"] {
@@ -310,7 +299,7 @@ mod tests {
     #[test]
     fn on_an_empty_home_the_missing_images_say_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let folders = folders(dir.path());
+        let folders = Folders::below(dir.path());
         let checks = examine(&folders);
         let missing: Vec<_> = checks
             .iter()

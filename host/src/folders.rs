@@ -88,6 +88,19 @@ impl Folders {
         })
     }
 
+    /// All of them in one folder, for tests.
+    #[cfg(test)]
+    pub(crate) fn below(dir: &Path) -> Self {
+        let below = |name: &str| dir.join(name);
+        Self {
+            data: below("d"),
+            state: below("s"),
+            cache: below("c"),
+            runtime: below("r"),
+            config: below("f"),
+        }
+    }
+
     /// The log folder of a task.
     #[must_use]
     pub fn task(&self, id: &str) -> PathBuf {

@@ -162,18 +162,6 @@ fn verify(folders: &Folders, name: Option<String>) -> Result<u8, CliError> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::path::Path;
-
-    fn folders(dir: &Path) -> Folders {
-        let below = |name: &str| dir.join(name);
-        Folders {
-            data: below("d"),
-            state: below("s"),
-            cache: below("c"),
-            runtime: below("r"),
-            config: below("f"),
-        }
-    }
 
     const GOOD: &str =
         r#"{"name":"base","kind":"image","sha256":"","bytes":1,"created_ms":1,"source":"x"}"#;
@@ -181,7 +169,7 @@ mod tests {
     #[test]
     fn ls_goes_on_after_a_bad_manifest_and_says_so_by_its_code() {
         let dir = tempfile::tempdir().unwrap();
-        let folders = folders(dir.path());
+        let folders = Folders::below(dir.path());
         let images = folders.data.join("images");
         fs::create_dir_all(&images).unwrap();
         fs::write(images.join("base.json"), GOOD).unwrap();

@@ -85,20 +85,9 @@ fn remove_log(folders: &Folders, id: &TaskId) {
 mod tests {
     use super::*;
 
-    fn folders(dir: &Path) -> Folders {
-        let below = |name: &str| dir.join(name);
-        Folders {
-            data: below("d"),
-            state: below("s"),
-            cache: below("c"),
-            runtime: below("r"),
-            config: below("f"),
-        }
-    }
-
     /// A store with one row whose `spec` and state mean nothing.
     fn with_damage(dir: &Path, id: &str) -> (Folders, rusqlite::Connection) {
-        let folders = folders(dir);
+        let folders = Folders::below(dir);
         let path = Store::open(&folders).unwrap().path().to_owned();
         let db = rusqlite::Connection::open(path).unwrap();
         let sql = "INSERT INTO tasks (id, state, created_ms, deadline_ms, runtime, spec) \

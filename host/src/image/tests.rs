@@ -14,19 +14,8 @@ struct Home {
 
 fn home() -> Home {
     let dir = tempfile::tempdir().unwrap();
-    let catalogue = Catalogue::new(&folders(dir.path()));
+    let catalogue = Catalogue::new(&Folders::below(dir.path()));
     Home { dir, catalogue }
-}
-
-fn folders(dir: &Path) -> Folders {
-    let below = |name: &str| dir.join(name);
-    Folders {
-        data: below("d"),
-        state: below("s"),
-        cache: below("c"),
-        runtime: below("r"),
-        config: below("f"),
-    }
 }
 
 fn add(home: &Home, name: &str, kind: Kind, bytes: &[u8]) -> Result<Manifest, ImageError> {
@@ -144,7 +133,7 @@ fn a_removed_image_is_gone() {
 #[test]
 fn a_name_that_no_image_may_have_is_refused_before_anything_is_read() {
     let home = home();
-    let folders = folders(home.dir.path());
+    let folders = Folders::below(home.dir.path());
     let said = RefCell::new(Vec::new());
     let progress = |line: &str| said.borrow_mut().push(line.to_owned());
     let maker = Maker::new(&folders, home.dir.path(), &progress);
@@ -192,7 +181,7 @@ fn what_goes_comes_with_the_way_back() {
 #[test]
 fn replacing_an_image_says_so_and_storing_the_same_again_does_not() {
     let home = home();
-    let folders = folders(home.dir.path());
+    let folders = Folders::below(home.dir.path());
     let said = RefCell::new(Vec::new());
     let progress = |line: &str| said.borrow_mut().push(line.to_owned());
     let maker = Maker::new(&folders, home.dir.path(), &progress);

@@ -2,7 +2,7 @@
 //! The image of a task's folder, kept by the state of the folder.
 //!
 //! Which files it has, who owns them, what is left out: `images::folder` has the rules. Here is
-//! the cache. Every edited state of a folder leaves a whole image, so it is [bounded](BOUND): the
+//! the cache. Every edited state of a folder leaves a whole image, so it is bounded: the
 //! longest unused goes first, after a new one was written. The time of a file is that of its last
 //! use, which costs one system call to keep and needs no list.
 //!

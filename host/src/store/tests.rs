@@ -6,17 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::task::{End, Exit, Kind, Outcome, Resources, Spec, TaskId};
 
-fn folders(dir: &Path) -> Folders {
-    let below = |name: &str| dir.join(name);
-    Folders {
-        data: below("d"),
-        state: below("s"),
-        cache: below("c"),
-        runtime: below("r"),
-        config: below("f"),
-    }
-}
-
 fn spec() -> Spec {
     Spec {
         image: "base".into(),
@@ -48,7 +37,7 @@ fn insert(store: &Store, id: &str) -> TaskId {
 #[test]
 fn a_task_is_recorded_from_start_to_end() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&folders(dir.path())).unwrap();
+    let store = Store::open(&Folders::below(dir.path())).unwrap();
     let id = insert(&store, "0000aaaa");
     assert_eq!(store.find("0000").unwrap().state, State::Starting);
     let process = Process {
@@ -81,7 +70,7 @@ fn a_task_is_recorded_from_start_to_end() {
 #[test]
 fn a_prefix_of_two_tasks_names_both() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&folders(dir.path())).unwrap();
+    let store = Store::open(&Folders::below(dir.path())).unwrap();
     insert(&store, "0000aaaa");
     insert(&store, "0000bbbb");
     let error = store.find("0000").unwrap_err().to_string();
@@ -96,7 +85,7 @@ fn a_prefix_of_two_tasks_names_both() {
 #[test]
 fn only_ended_tasks_are_removed() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&folders(dir.path())).unwrap();
+    let store = Store::open(&Folders::below(dir.path())).unwrap();
     let id = insert(&store, "0000aaaa");
     assert!(!store.remove(id.as_str()).unwrap());
     store.finish(&id, &Outcome::new(0, End::exited())).unwrap();
@@ -115,7 +104,7 @@ fn only_ended_tasks_are_removed() {
 #[test]
 fn a_newer_store_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let folders = folders(dir.path());
+    let folders = Folders::below(dir.path());
     drop(Store::open(&folders).unwrap());
     let path = folders.state.join("ampoule.db");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -128,7 +117,7 @@ fn a_newer_store_is_refused_and_left_alone() {
 #[test]
 fn many_processes_make_and_use_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let folders = folders(dir.path());
+    let folders = Folders::below(dir.path());
     std::thread::scope(|scope| {
         for n in 0..16 {
             let folders = &folders;
@@ -145,7 +134,7 @@ fn many_processes_make_and_use_it_at_once() {
 #[test]
 fn a_file_that_is_no_store_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let folders = folders(dir.path());
+    let folders = Folders::below(dir.path());
     folders::make_private(&folders.state).unwrap();
     std::fs::write(folders.state.join("ampoule.db"), [7; 4096]).unwrap();
     let error = Store::open(&folders).unwrap_err().to_string();
@@ -155,7 +144,7 @@ fn a_file_that_is_no_store_is_named() {
 #[test]
 fn its_folder_is_private() {
     let dir = tempfile::tempdir().unwrap();
-    let folders = folders(dir.path());
+    let folders = Folders::below(dir.path());
     Store::open(&folders).unwrap();
     let mode = std::fs::metadata(&folders.state)
         .unwrap()
@@ -166,7 +155,7 @@ fn its_folder_is_private() {
 
 /// Three recorded tasks, the middle one with `change` made to its row.
 fn with_damage(dir: &Path, change: &str) -> Store {
-    let store = Store::open(&folders(dir)).unwrap();
+    let store = Store::open(&Folders::below(dir)).unwrap();
     for id in ["0000aaaa", "0000bbbb", "0000cccc"] {
         insert(&store, id);
     }

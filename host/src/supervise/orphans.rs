@@ -259,19 +259,9 @@ mod tests {
         assert_eq!(outcome(&task, 1000 + 600_000).code, 124);
     }
 
-    fn folders(dir: &Path) -> Folders {
-        Folders {
-            data: dir.join("d"),
-            state: dir.join("s"),
-            cache: dir.join("c"),
-            runtime: dir.join("r"),
-            config: dir.join("f"),
-        }
-    }
-
     /// A recorded task with its folder, and the store.
     fn recorded(dir: &Path) -> (Store, Task) {
-        let store = Store::open(&folders(dir)).unwrap();
+        let store = Store::open(&Folders::below(dir)).unwrap();
         let task = task(&dir.join("r/0000aaaa"), None);
         std::fs::create_dir_all(&task.runtime).unwrap();
         store.insert(&task.id, &task.spec, &task.runtime).unwrap();
@@ -283,14 +273,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, task) = recorded(dir.path());
         store.refuse_writes();
-        assert!(sweep(&store, &folders(dir.path())).is_err());
+        assert!(sweep(&store, &Folders::below(dir.path())).is_err());
         assert!(!task.runtime.exists());
     }
 
     #[test]
     fn a_folder_without_a_record_is_freed_once_it_is_nobodys() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&folders(dir.path())).unwrap();
+        let store = Store::open(&Folders::below(dir.path())).unwrap();
         let folder = |id: &str| {
             let path = dir.path().join("r").join(id);
             std::fs::create_dir_all(&path).unwrap();
@@ -304,11 +294,11 @@ mod tests {
         let lock = locks::take(&held, locks::SUPERVISOR).unwrap();
         age(&old);
         age(&held);
-        sweep(&store, &folders(dir.path())).unwrap();
+        sweep(&store, &Folders::below(dir.path())).unwrap();
         assert!(young.exists() && held.exists() && !old.exists());
         drop(lock);
         age(&held);
-        sweep(&store, &folders(dir.path())).unwrap();
+        sweep(&store, &Folders::below(dir.path())).unwrap();
         assert!(!held.exists());
     }
 
