@@ -19,7 +19,7 @@ use super::{Store, StoreError, failed};
 #[derive(Debug, thiserror::Error)]
 #[error("the record of task {id} is damaged; `ampoule rm {id}` removes it")]
 pub struct Damaged {
-    /// Whose, as [`called`] writes it.
+    /// Whose, or as much of its name as can be read.
     pub id: String,
     /// Why.
     #[source]
