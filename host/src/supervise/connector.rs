@@ -3,6 +3,8 @@
 //! socket pair, other ports the Unix socket `vsock.sock_<port>` if somebody listens there.
 //!
 //! How many a guest may ask for in a second is bounded; more are refused, at no cost but its own.
+//! The services have a bound of their own, so that a program that dials other ports in a loop
+//! keeps nobody from `ampoule exec` and `cp`. (One that dials the services does, in its guest.)
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::io;
@@ -17,7 +19,7 @@ use vmm::control::{self, Body, Connected, ControlError, Refused};
 
 use crate::sockets;
 
-/// Connections a guest may ask for at once, and again each second.
+/// Connections a guest may ask for at once, and again each second: to services, and to the rest.
 const BURST: u32 = 256;
 
 /// Room for bulk data between VMM and supervisor: a few full frames, so that both work at once.
@@ -36,7 +38,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub struct Connector {
     folder: PathBuf,
-    left: u32,
+    left: [u32; 2],
     since: Instant,
 }
 
@@ -46,7 +48,7 @@ impl Connector {
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            left: BURST,
+            left: [BURST; 2],
             since: Instant::now(),
         }
     }
@@ -81,7 +83,7 @@ impl Connector {
         id: u64,
         port: u32,
     ) -> Result<Option<Incoming>, ControlError> {
-        let (theirs, ours) = match self.is_allowed().then(|| self.open(port)) {
+        let (theirs, ours) = match self.is_allowed(port).then(|| self.open(port)) {
             Some(Ok(ends)) => ends,
             _ => return answer(socket, Body::Refused(Refused { id }), None).map(|()| None),
         };
@@ -93,21 +95,20 @@ impl Connector {
         Ok(ours.map(|socket| Incoming { port, socket }))
     }
 
-    fn is_allowed(&mut self) -> bool {
+    fn is_allowed(&mut self, port: u32) -> bool {
         if self.since.elapsed() >= Duration::from_secs(1) {
-            (self.since, self.left) = (Instant::now(), BURST);
+            (self.since, self.left) = (Instant::now(), [BURST; 2]);
         }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
+        let [services, others] = &mut self.left;
+        let left = if is_service(port) { services } else { others };
+        let allowed = *left > 0;
+        *left = left.saturating_sub(1);
         allowed
     }
 
     /// The VMM's end, and ours where the service is.
     fn open(&self, port: u32) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
-        if matches!(
-            port,
-            ports::CONTROL | ports::AGENT | ports::STDIO | ports::FILES
-        ) {
+        if is_service(port) {
             let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
             let (theirs, ours) = socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
             if matches!(port, ports::STDIO | ports::FILES) {
@@ -122,6 +123,13 @@ impl Connector {
         sockets::connect(&theirs, &path)?;
         Ok((theirs, None))
     }
+}
+
+fn is_service(port: u32) -> bool {
+    matches!(
+        port,
+        ports::CONTROL | ports::AGENT | ports::STDIO | ports::FILES
+    )
 }
 
 /// A VMM that does not read its answers loses them; it asked for them.
@@ -197,5 +205,19 @@ mod tests {
             ));
         }
         assert!((1..=20).contains(&refused), "{refused}");
+    }
+
+    #[test]
+    fn a_guest_that_dials_other_ports_too_often_still_reaches_its_services() {
+        let dir = tempfile::tempdir().unwrap();
+        let (vmm, ours) = seqpacket();
+        let mut connector = Connector::new(dir.path());
+        for id in 0..u64::from(BURST) + 20 {
+            ask(&vmm, id, 5000);
+            connector.answer(ours.as_fd()).unwrap();
+            control::receive(&vmm).unwrap();
+        }
+        ask(&vmm, 1000, ports::STDIO);
+        assert_eq!(connector.answer(ours.as_fd()).unwrap().len(), 1);
     }
 }
