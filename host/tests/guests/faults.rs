@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Guests and processes that fail: each ends with its own one-line reason and code.
 
+use std::fs;
+
 use rustix::process::Signal;
 
-use super::harness::{Done, Home, read_until, signal};
+use super::harness::{Done, Home, PATIENCE, eventually, read_until, signal};
 use super::images::spinning_kernel;
 
 /// The reason that `ampoule run` printed, its last line on stderr.
@@ -42,6 +44,22 @@ fn a_vmm_that_is_killed_is_named() {
     assert_eq!(done.code, Some(125), "{done:?}");
     assert!(reason(&done).contains("VMM was killed"), "{done:?}");
     home.assert_nothing_left();
+}
+
+#[test]
+fn an_ampoule_killed_while_it_starts_leaves_nothing_for_long() {
+    let Some(home) = Home::new() else { return };
+    let mut child = home.piped(&["run", "--", "sleep", "1000"]);
+    eventually("its folder is there", PATIENCE, || {
+        fs::read_dir(home.runtime()).is_ok_and(|mut entries| entries.next().is_some())
+    });
+    // Somewhere between its folder, its record, its cgroup and its VMM.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("a next command frees it", PATIENCE, || {
+        home.ampoule(&["ps"]);
+        home.holds_nothing()
+    });
 }
 
 #[test]

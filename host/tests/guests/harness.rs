@@ -129,11 +129,14 @@ impl Home {
         eventually(
             "the last guest leaves nothing",
             Duration::from_secs(1),
-            || {
-                let sockets = fs::read_dir(self.runtime()).map_or(0, Iterator::count);
-                sockets == 0 && self.processes().is_empty() && self.cgroups().is_empty()
-            },
+            || self.holds_nothing(),
         );
+    }
+
+    /// Whether nothing of this home's tasks is on the machine.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        let sockets = fs::read_dir(self.runtime()).map_or(0, Iterator::count);
+        sockets == 0 && self.processes().is_empty() && self.cgroups().is_empty()
     }
 
     /// Cgroups of this home's tasks, wherever on the host they were made.
