@@ -147,7 +147,7 @@ fn failed(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Room for fifty guests of 64 MiB and for one of 5 GiB, as far as the machine has it.
+/// Room for a guest of 5 GiB and for many small ones, as far as the machine has it.
 fn memory_mib() -> u32 {
     const WANTED: u64 = 16 * 1024;
     const LEAST: u64 = 6 * 1024;

@@ -14,7 +14,6 @@ use crate::api::{Client, Request};
 use crate::copy::{receive, send};
 use crate::folders::Folders;
 use crate::task::{Bytes, TaskId};
-use crate::text::printable;
 
 /// Copy files out of a running task (TASK:PATH LOCAL) or into it (LOCAL TASK:PATH)
 #[derive(Debug, Args)]
@@ -75,7 +74,7 @@ fn out(folders: &Folders, task: &str, path: Vec<u8>, to: &Path) -> Result<u8, Cl
     let mut reader = BufReader::with_capacity(256 * 1024, guest);
     let done = receive(&mut reader, to, name.as_deref())?;
     for line in &done.left_out {
-        eprintln!("ampoule: left out: {}", printable(line));
+        eprintln!("ampoule: left out: {line}");
     }
     if done.entries == 0 {
         eprintln!("ampoule: nothing was copied");

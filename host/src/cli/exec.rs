@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::run::terminal;
+use super::run::{FORWARDED, environment, terminal};
 use super::{CliError, store, values};
 use crate::api::{Client, ClientError, Event, ExecRequest, Request, Size};
 use crate::folders::Folders;
@@ -16,17 +16,6 @@ use crate::poll::Interests;
 use crate::stdio::{Input, Output, Pump, Side, Terminal};
 use crate::sys::signals::Signals;
 use crate::task::Bytes;
-
-/// Signals that are the command's.
-const FORWARDED: [i32; 7] = [
-    libc::SIGINT,
-    libc::SIGTERM,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGWINCH,
-];
 
 /// How long the rest of the output may take once the command has ended.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -83,15 +72,9 @@ impl Exec {
         let client = Client::connect(&task)?;
         let terminal = if self.tty { Some(terminal()?) } else { None };
         let signals = Signals::block(&FORWARDED).map_err(CliError::io("cannot take signals"))?;
-        let mut env: Vec<Bytes> = self.env.into_iter().map(Bytes::Text).collect();
-        if self.tty
-            && let Ok(term) = std::env::var("TERM")
-        {
-            env.insert(0, Bytes::Text(format!("TERM={term}")));
-        }
         client.send(&Request::Exec(ExecRequest {
             argv: self.command.into_iter().map(Bytes::from).collect(),
-            env,
+            env: environment(self.env, self.tty),
             workdir: self.workdir.map(Bytes::from),
             user: self.user,
             terminal: terminal.as_ref().map(window),

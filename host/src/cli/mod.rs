@@ -234,7 +234,7 @@ fn store(folders: &Folders) -> Result<Store, CliError> {
 
 /// Puts in order what killed supervisors left, as far as that can be: a full disk must not keep
 /// anybody from a task that runs.
-fn sweep(store: &Store, folders: &Folders) {
+pub(crate) fn sweep(store: &Store, folders: &Folders) {
     if let Err(error) = orphans::sweep(store, folders) {
         eprintln!("ampoule: {}", chain(&error));
     }

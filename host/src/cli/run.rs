@@ -25,7 +25,7 @@ use crate::sys::signals::Signals;
 use crate::task::{Bytes, End, Kind, Outcome, Resources, Spec, TaskId, code};
 
 /// Signals that are the command's. What a terminal or a service manager sends.
-const FORWARDED: [i32; 7] = [
+pub(super) const FORWARDED: [i32; 7] = [
     libc::SIGINT,
     libc::SIGTERM,
     libc::SIGHUP,
@@ -147,17 +147,11 @@ impl Run {
             let text = "--grace must be shorter than --ttl: it is the warning before it";
             return Err(CliError::Usage(text.to_owned()));
         }
-        let mut env: Vec<Bytes> = self.env.into_iter().map(Bytes::Text).collect();
-        if self.tty
-            && let Ok(term) = std::env::var("TERM")
-        {
-            env.insert(0, Bytes::Text(format!("TERM={term}")));
-        }
         Ok(Spec {
             image: self.image,
             workspace: self.workspace.map(absolute).transpose()?,
             argv: self.command.into_iter().map(Bytes::from).collect(),
-            env,
+            env: environment(self.env, self.tty),
             workdir: self.workdir.map(Bytes::from),
             user: self.user,
             terminal: self.tty,
@@ -204,6 +198,17 @@ impl Run {
              lower the one or raise the other"
         )))
     }
+}
+
+/// What a command's environment is given: what was asked for, and of a terminal which it is.
+pub(super) fn environment(asked: Vec<String>, tty: bool) -> Vec<Bytes> {
+    let term = if tty {
+        std::env::var("TERM").ok()
+    } else {
+        None
+    };
+    let term = term.map(|term| format!("TERM={term}"));
+    term.into_iter().chain(asked).map(Bytes::Text).collect()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -105,8 +105,8 @@ pub fn prune(folders: &Folders, older: Duration) -> io::Result<usize> {
     if !cache.try_exists()? {
         return Ok(0);
     }
-    let images = cached(&cache)?.into_iter();
-    remove(images.filter(|image| image.unused >= older))
+    let files = files(&cache)?.into_iter();
+    remove(files.filter(|file| file.is_image() && file.unused >= older))
 }
 
 fn cache_folder(folders: &Folders) -> PathBuf {
@@ -166,12 +166,9 @@ impl Cached {
     }
 }
 
-/// The images, those used last first.
-fn cached(cache: &Path) -> io::Result<Vec<Cached>> {
-    let mut images = files(cache)?;
-    images.retain(Cached::is_image);
+fn last_used_first(mut images: Vec<Cached>) -> Vec<Cached> {
     images.sort_by(|a, b| (a.unused, &a.path).cmp(&(b.unused, &b.path)));
-    Ok(images)
+    images
 }
 
 fn files(cache: &Path) -> io::Result<Vec<Cached>> {
@@ -182,10 +179,11 @@ fn files(cache: &Path) -> io::Result<Vec<Cached>> {
 /// Removes the longest unused images until the rest is within `bound`, and what interrupted
 /// writes left.
 fn trim(cache: &Path, bound: Bound) -> io::Result<usize> {
-    let unfinished = files(cache)?.into_iter();
-    let cleaned = remove(unfinished.filter(|file| !file.is_image() && file.unused > UNFINISHED));
+    let (found, others): (Vec<_>, Vec<_>) = files(cache)?.into_iter().partition(Cached::is_image);
+    let unfinished = others.into_iter();
+    let cleaned = remove(unfinished.filter(|file| file.unused > UNFINISHED));
     let (mut bytes, mut images) = (0u64, 0);
-    let beyond = cached(cache)?.into_iter().filter(|image| {
+    let beyond = last_used_first(found).into_iter().filter(|image| {
         bytes = bytes.saturating_add(image.bytes);
         images += 1;
         let fits = bytes <= bound.bytes && images <= bound.images;

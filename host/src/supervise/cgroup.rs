@@ -150,12 +150,16 @@ pub fn destroy(path: &Path) -> io::Result<()> {
             Err(error) if Instant::now() > give_up => return Err(error),
             Err(_) => {}
         }
-        // cgroup.kill is there since Linux 5.14.
-        // Opened and not made: a path that is no cgroup gets no such file.
-        let kill = File::options().write(true).open(path.join("cgroup.kill"));
-        let _ = kill.and_then(|mut file| file.write_all(b"1"));
+        kill(path);
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Kills everything in the cgroup at `path`, where there is such a cgroup (Linux 5.14).
+pub fn kill(path: &Path) {
+    // Opened and not made: a path that is no cgroup gets no such file.
+    let file = File::options().write(true).open(path.join("cgroup.kill"));
+    let _ = file.and_then(|mut file| file.write_all(b"1"));
 }
 
 fn make(path: &Path) -> io::Result<()> {

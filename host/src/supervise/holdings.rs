@@ -32,17 +32,23 @@ pub fn note_cgroup(runtime: &Path, path: &Path) -> io::Result<()> {
     fs::write(runtime.join(CGROUP), path.as_os_str().as_bytes())
 }
 
-/// The cgroup that was noted, if it is this task's.
+/// The cgroups that were noted and `recorded`, as far as they are this task's.
 #[must_use]
-pub fn cgroup_of(runtime: &Path, id: &TaskId) -> Option<PathBuf> {
+pub fn cgroups(runtime: &Path, id: &TaskId, recorded: Option<&Path>) -> Vec<PathBuf> {
+    let recorded = recorded.filter(|path| is_cgroup_of(path, id));
+    let recorded = recorded.map(Path::to_owned);
+    cgroup_of(runtime, id).into_iter().chain(recorded).collect()
+}
+
+/// The cgroup that was noted, if it is this task's.
+fn cgroup_of(runtime: &Path, id: &TaskId) -> Option<PathBuf> {
     let noted = fs::read(runtime.join(CGROUP)).ok()?;
     let path = PathBuf::from(std::ffi::OsString::from_vec(noted));
     is_cgroup_of(&path, id).then_some(path)
 }
 
 /// Whether a path can be the cgroup of this task (see `cgroup::Place`).
-#[must_use]
-pub fn is_cgroup_of(path: &Path, id: &TaskId) -> bool {
+fn is_cgroup_of(path: &Path, id: &TaskId) -> bool {
     let name = path.file_name().and_then(OsStr::to_str);
     let name = name.map(|name| name.strip_prefix("ampoule-").unwrap_or(name));
     path.is_absolute() && name == Some(id.as_str())
@@ -50,10 +56,8 @@ pub fn is_cgroup_of(path: &Path, id: &TaskId) -> bool {
 
 /// Frees all that a task held. `recorded` is the cgroup its record names.
 pub fn free(runtime: &Path, id: &TaskId, recorded: Option<&Path>) {
-    let noted = cgroup_of(runtime, id);
-    let recorded = recorded.filter(|path| is_cgroup_of(path, id));
-    for path in [noted.as_deref(), recorded].into_iter().flatten() {
-        let _ = cgroup::destroy(path);
+    for path in cgroups(runtime, id, recorded) {
+        let _ = cgroup::destroy(&path);
     }
     if runtime.file_name() != Some(OsStr::new(id.as_str())) {
         return;
@@ -75,17 +79,21 @@ fn is_ours(name: &OsStr) -> bool {
 /// The processes that have a task's VMM lock open: its VMM, when nothing has recorded which.
 #[must_use]
 pub fn vmms(runtime: &Path) -> Vec<i32> {
-    let lock = runtime.join(locks::VMM);
-    let holds = |pid: i32| {
-        let descriptors = fs::read_dir(format!("/proc/{pid}/fd"));
-        let descriptors = descriptors.into_iter().flatten().flatten();
-        let mut files = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
-        files.any(|file| file == lock)
-    };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    pids.filter(|pid| *pid != own && holds(*pid)).collect()
+    pids.filter(|pid| *pid != own && is_vmm(runtime, *pid))
+        .collect()
+}
+
+/// Whether a process has a task's VMM lock open.
+#[must_use]
+pub fn is_vmm(runtime: &Path, pid: i32) -> bool {
+    let lock = runtime.join(locks::VMM);
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"));
+    let descriptors = descriptors.into_iter().flatten().flatten();
+    let mut files = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    files.any(|file| file == lock)
 }
 
 #[cfg(test)]

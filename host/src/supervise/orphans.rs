@@ -5,14 +5,12 @@
 //! A guest without its supervisor goes on until its TTL, which guest-init and the VMM's timer
 //! hold without us; or until `ampoule kill`.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{holdings, locks, machine};
+use super::{cgroup, holdings, locks, machine};
 use crate::folders::Folders;
 use crate::store::{Process, Store, StoreError, Task, now_ms};
 use crate::task::{By, End, Kind, Outcome, TaskId, code};
@@ -111,9 +109,11 @@ fn outcome(task: &Task, now_ms: i64) -> Outcome {
 }
 
 fn free(task: &Task) {
-    let process = task.process.as_ref();
-    let cgroup = process.and_then(|process| process.cgroup.as_deref());
-    holdings::free(&task.runtime, &task.id, cgroup);
+    holdings::free(&task.runtime, &task.id, recorded_cgroup(task));
+}
+
+fn recorded_cgroup(task: &Task) -> Option<&Path> {
+    task.process.as_ref()?.cgroup.as_deref()
 }
 
 /// Why a task that nobody watches is not recorded as killed.
@@ -150,13 +150,8 @@ pub fn kill(store: &Store, task: &Task) -> Result<(), KillError> {
 
 /// By its cgroup, which takes all of it, by its recorded process, and by its lock.
 fn kill_vmm(task: &Task) {
-    let recorded = task.process.as_ref().and_then(|p| p.cgroup.clone());
-    let recorded = recorded.filter(|path| holdings::is_cgroup_of(path, &task.id));
-    let noted = holdings::cgroup_of(&task.runtime, &task.id);
-    for path in noted.into_iter().chain(recorded) {
-        // Only where the kernel has put such a file.
-        let file = File::options().write(true).open(path.join("cgroup.kill"));
-        let _ = file.and_then(|mut file| file.write_all(b"1"));
+    for path in holdings::cgroups(&task.runtime, &task.id, recorded_cgroup(task)) {
+        cgroup::kill(&path);
     }
     match &task.process {
         Some(process) => {
@@ -165,7 +160,7 @@ fn kill_vmm(task: &Task) {
         }
         None => {
             for pid in holdings::vmms(&task.runtime) {
-                kill_process(pid, || holdings::vmms(&task.runtime).contains(&pid));
+                kill_process(pid, || holdings::is_vmm(&task.runtime, pid));
             }
         }
     }
@@ -288,7 +283,10 @@ mod tests {
         };
         let age = |path: &Path| {
             let then = std::time::SystemTime::now() - 2 * STRAY;
-            File::open(path).unwrap().set_modified(then).unwrap();
+            std::fs::File::open(path)
+                .unwrap()
+                .set_modified(then)
+                .unwrap();
         };
         let (young, old, held) = (folder("0000aaaa"), folder("0000bbbb"), folder("0000cccc"));
         let lock = locks::take(&held, locks::SUPERVISOR).unwrap();

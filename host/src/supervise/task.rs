@@ -23,7 +23,7 @@ use super::clients::Clients;
 use super::kvm::KvmError;
 use super::machine::{Launch, MachineError};
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
-use super::{holdings, kvm, locks, orphans, run};
+use super::{holdings, kvm, locks, run};
 use crate::folders::{self, FolderError, Folders};
 use crate::image::workspace::{self, WorkspaceError};
 use crate::image::{Catalogue, ImageError, KERNEL, Kind, check};
@@ -195,10 +195,7 @@ impl<'a> Task<'a> {
     /// # Errors
     /// As [`TaskError`] says; nothing is left.
     pub fn record(folders: &'a Folders, store: &'a Store, spec: &Spec) -> Result<Self, TaskError> {
-        // What cannot be recorded of another task is no reason against this one.
-        if let Err(error) = orphans::sweep(store, folders) {
-            eprintln!("ampoule: {}", crate::cli::chain(&error));
-        }
+        crate::cli::sweep(store, folders);
         prune(folders, store, RETENTION, PRUNED_AT_ONCE)?;
         folders.make_runtime()?;
         let (id, runtime) = new_folder(folders)?;
