@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::harness::Home;
+use super::harness::{Done, Home};
 
 fn sample(home: &Home) -> PathBuf {
     let dir = home.path().join("project");
@@ -38,20 +38,18 @@ fn state(dir: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
     all
 }
 
+/// Runs a command over the folder.
+fn in_workspace(home: &Home, dir: &Path, command: &[&str]) -> Done {
+    let run = ["run", "--workspace", dir.to_str().unwrap(), "--"];
+    home.ampoule(&[&run[..], command].concat())
+}
+
 #[test]
 fn the_guest_sees_the_folder_and_starts_in_it() {
     let Some(home) = Home::new() else { return };
     let dir = sample(&home);
     let script = "pwd; cat a.txt link; wc -c < sub/deep/b.bin; stat -c %u a.txt";
-    let done = home.ampoule(&[
-        "run",
-        "--workspace",
-        dir.to_str().unwrap(),
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]);
+    let done = in_workspace(&home, &dir, &["sh", "-c", script]);
     assert_eq!(
         done.stdout, "/workspace\nalpha\nalpha\n10000\n1000\n",
         "{done:?}"
@@ -64,15 +62,7 @@ fn whatever_the_task_does_the_folder_is_as_before() {
     let dir = sample(&home);
     let before = state(&dir);
     let script = "echo x >> a.txt && rm -r sub && mv link moved && mkdir new && ls";
-    let done = home.ampoule(&[
-        "run",
-        "--workspace",
-        dir.to_str().unwrap(),
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]);
+    let done = in_workspace(&home, &dir, &["sh", "-c", script]);
     assert_eq!(
         (done.code, done.stdout.as_str()),
         (Some(0), "a.txt\nmoved\nnew\n"),
@@ -85,25 +75,17 @@ fn whatever_the_task_does_the_folder_is_as_before() {
 fn a_change_on_the_host_is_seen_by_the_next_task() {
     let Some(home) = Home::new() else { return };
     let dir = sample(&home);
-    let read = [
-        "run",
-        "--workspace",
-        dir.to_str().unwrap(),
-        "--",
-        "cat",
-        "a.txt",
-    ];
-    assert_eq!(home.ampoule(&read).stdout, "alpha\n");
+    let read = || in_workspace(&home, &dir, &["cat", "a.txt"]).stdout;
+    assert_eq!(read(), "alpha\n");
     fs::write(dir.join("a.txt"), "omega\n").unwrap();
-    assert_eq!(home.ampoule(&read).stdout, "omega\n");
+    assert_eq!(read(), "omega\n");
 }
 
 #[test]
 fn two_tasks_of_one_folder_do_not_see_each_other() {
     let Some(home) = Home::new() else { return };
     let dir = sample(&home);
-    let dir = dir.to_str().unwrap();
-    home.ampoule(&["run", "--workspace", dir, "--", "touch", "mine"]);
-    let done = home.ampoule(&["run", "--workspace", dir, "--", "ls", "mine"]);
+    in_workspace(&home, &dir, &["touch", "mine"]);
+    let done = in_workspace(&home, &dir, &["ls", "mine"]);
     assert_ne!(done.code, Some(0), "{done:?}");
 }
