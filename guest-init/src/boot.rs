@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::agent::{Agent, Program};
 use crate::control::{Control, ControlError};
 use crate::life::Life;
-use crate::mounts::MountError;
+use crate::mounts::{MountError, Roots};
 use crate::{clock, commands, identity, mounts, sys};
 
 /// Why a guest was not set up. The host shows it, sources included.
@@ -36,6 +36,7 @@ pub(crate) struct Booted {
     pub(crate) children: OwnedFd,
     pub(crate) agent: Agent,
     pub(crate) life: Life,
+    pub(crate) roots: Roots,
 }
 
 /// Sets the guest up, noting the time of each step in `report`.
@@ -49,9 +50,10 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
     report.assigned_ns = clock::now();
     let life = Life::new(report.assigned_ns, &assignment);
 
-    mounts::late(assignment.scratch_bytes, assignment.workspace)?;
+    let roots = mounts::late(assignment.scratch_bytes, assignment.workspace)?;
     report.mounted_ns = clock::now();
     identity::apply(&assignment);
+    identity::loopback();
     commands::make_group().map_err(BootError::Group)?;
     let agent = program.start().map_err(BootError::Agent)?;
     report.agent_ns = clock::now();
@@ -59,5 +61,6 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
         children,
         agent,
         life,
+        roots,
     })
 }

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use protocol::messages::{Assignment, EndReason, Goodbye, Hello, Shutdown};
-use protocol::{Decoder, FrameError, Kind, Message, read_frame, write_message};
+use protocol::{Decoder, Frame, FrameError, Kind, Message, read_frame, write_message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
@@ -53,13 +53,23 @@ pub(crate) enum ControlError {
 }
 
 /// What the host says on it after the assignment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Order {
+    /// This guest was restored from a snapshot and is now somebody's: another assignment.
+    Assignment(Box<Assignment>),
     /// End in good order.
     Shutdown {
         /// Between SIGTERM and SIGKILL.
         grace_ms: u64,
     },
+}
+
+fn assignment(frame: &Frame) -> Result<Assignment, ControlError> {
+    let assignment: Assignment = frame.decode(Kind::Assignment)?;
+    match assignment.ttl_ms {
+        0 => Err(ControlError::NoTtl),
+        _ => Ok(assignment),
+    }
 }
 
 /// The connection.
@@ -91,10 +101,7 @@ impl Control {
     /// Waits for the assignment, then makes the connection non-blocking.
     pub(crate) fn assignment(&mut self) -> Result<Assignment, ControlError> {
         let frame = read_frame(&mut self.socket)?;
-        let assignment: Assignment = frame.decode(Kind::Assignment)?;
-        if assignment.ttl_ms == 0 {
-            return Err(ControlError::NoTtl);
-        }
+        let assignment = assignment(&frame)?;
         rustix::io::ioctl_fionbio(&self.socket, true).map_err(|e| ControlError::Setup(e.into()))?;
         Ok(assignment)
     }
@@ -119,8 +126,13 @@ impl Control {
         }
         let mut orders = Vec::new();
         while let Some(frame) = self.decoder.frame()? {
-            let Shutdown { grace_ms } = frame.decode(Kind::Shutdown)?;
-            orders.push(Order::Shutdown { grace_ms });
+            orders.push(match frame.kind {
+                Kind::Assignment => Order::Assignment(Box::new(assignment(&frame)?)),
+                _ => {
+                    let Shutdown { grace_ms } = frame.decode(Kind::Shutdown)?;
+                    Order::Shutdown { grace_ms }
+                }
+            });
         }
         Ok(orders)
     }

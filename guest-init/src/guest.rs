@@ -7,7 +7,7 @@
 use std::os::fd::OwnedFd;
 
 use protocol::Kind;
-use protocol::messages::{EndReason, Heartbeat};
+use protocol::messages::{Assignment, EndReason, Heartbeat, Resumed};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::statfs;
 use rustix::io::Errno;
@@ -16,10 +16,12 @@ use rustix::time::{
 };
 
 use crate::agent::{Agent, Reaped};
+use crate::boot::Booted;
 use crate::commands::{self, Population};
-use crate::control::{Control, Order};
+use crate::control::{Control, ControlError, Order};
 use crate::life::{Actions, Event, Life};
-use crate::{clock, kmsg};
+use crate::mounts::{MountError, Roots};
+use crate::{clock, identity, kmsg};
 
 /// What PID 1 holds while the guest runs.
 #[derive(Debug)]
@@ -28,8 +30,11 @@ pub(crate) struct Guest {
     children: OwnedFd,
     agent: Agent,
     life: Life,
+    roots: Roots,
     /// Heartbeats so far.
     beats: u64,
+    /// What made a second assignment impossible.
+    failure: Option<String>,
 }
 
 /// Which of the loop's descriptors have something.
@@ -84,13 +89,21 @@ impl Waits {
 }
 
 impl Guest {
-    pub(crate) fn new(control: Control, children: OwnedFd, agent: Agent, life: Life) -> Self {
+    pub(crate) fn new(control: Control, booted: Booted) -> Self {
+        let Booted {
+            children,
+            agent,
+            life,
+            roots,
+        } = booted;
         Self {
             control,
             children,
             agent,
             life,
+            roots,
             beats: 0,
+            failure: None,
         }
     }
 
@@ -127,7 +140,7 @@ impl Guest {
     pub(crate) fn end(self, reason: EndReason) {
         let detail = match self.agent.death() {
             Some(death) if reason == EndReason::AgentDied => death.to_string(),
-            _ => String::new(),
+            _ => self.failure.unwrap_or_default(),
         };
         if reason != EndReason::HostLost {
             self.control.goodbye(reason, &detail);
@@ -175,12 +188,11 @@ impl Guest {
         }
         if woken.control_in {
             match self.control.receive() {
-                Ok(orders) => events.extend(orders.into_iter().map(|order| match order {
-                    Order::Shutdown { grace_ms } => Event::Shutdown {
-                        grace_ms,
-                        running: waits.population.any(),
-                    },
-                })),
+                Ok(orders) => {
+                    for order in orders {
+                        events.extend(self.follow(order, waits));
+                    }
+                }
                 Err(_) => events.push(Event::HostLost),
             }
         }
@@ -191,6 +203,35 @@ impl Guest {
             events.push(Event::CommandsGone);
         }
         events
+    }
+
+    fn follow(&mut self, order: Order, waits: &Waits) -> Option<Event> {
+        match order {
+            Order::Shutdown { grace_ms } => Some(Event::Shutdown {
+                grace_ms,
+                running: waits.population.any(),
+            }),
+            Order::Assignment(assignment) => match self.take_up(&assignment) {
+                Ok(()) => None,
+                Err(e) => {
+                    self.failure = Some(kmsg::chain(&e));
+                    Some(Event::SetupFailed)
+                }
+            },
+        }
+    }
+
+    /// This guest was restored, and becomes the one of the assignment: nothing of a task runs
+    /// before the host hears that it has.
+    fn take_up(&mut self, assignment: &Assignment) -> Result<(), TakeUpError> {
+        let now = clock::now();
+        self.life = Life::new(now, assignment);
+        self.beats = 0;
+        identity::apply(assignment);
+        self.roots
+            .change(assignment.scratch_bytes, assignment.workspace)?;
+        let boot_ns = clock::now();
+        Ok(self.control.send(Kind::Resumed, &Resumed { boot_ns })?)
     }
 
     fn act(&mut self, actions: Actions) -> Option<EndReason> {
@@ -206,7 +247,7 @@ impl Guest {
         actions.end
     }
 
-    fn beat(&mut self) -> Result<(), crate::control::ControlError> {
+    fn beat(&mut self) -> Result<(), ControlError> {
         self.beats = self.beats.saturating_add(1);
         let heartbeat = Heartbeat {
             sequence: self.beats,
@@ -216,6 +257,15 @@ impl Guest {
         };
         self.control.send(Kind::Heartbeat, &heartbeat)
     }
+}
+
+/// Why a guest could not become another.
+#[derive(Debug, thiserror::Error)]
+enum TakeUpError {
+    #[error("could not mount what the assignment names")]
+    Mount(#[from] MountError),
+    #[error("could not tell the host")]
+    Host(#[from] ControlError),
 }
 
 /// Bytes of scratch in use: the overlay answers with its upper layer's figures.

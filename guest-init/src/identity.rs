@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What makes this guest itself: name, wall clock, entropy. And the loopback interface.
+//! What makes this guest itself: name, wall clock, entropy, machine id. And the loopback
+//! interface.
 //!
 //! Each part is worth a line in the kernel log when it fails, and none is worth the guest: a task
 //! with a wrong wall clock still runs.
+
+use std::fs;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::system::sethostname;
@@ -11,6 +14,9 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 use protocol::messages::Assignment;
 
 use crate::{kmsg, sys};
+
+/// machine-id(5).
+const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Applies all of it. `/dev` is in place.
 pub(crate) fn apply(assignment: &Assignment) {
@@ -26,8 +32,17 @@ pub(crate) fn apply(assignment: &Assignment) {
     if let Err(e) = add_entropy(&assignment.entropy) {
         failed("could not add entropy", &e);
     }
+    if !assignment.machine_id.is_empty()
+        && let Err(e) = fs::write(MACHINE_ID, format!("{}\n", assignment.machine_id))
+    {
+        failed("could not write the machine id", &e);
+    }
+}
+
+/// Brings up the loopback interface.
+pub(crate) fn loopback() {
     if let Err(e) = sys::loopback_up() {
-        failed("could not bring up the loopback interface", &e);
+        kmsg::warn(&format!("could not bring up the loopback interface: {e}"));
     }
 }
 

@@ -9,7 +9,8 @@
 //!     │ shutdown, no command runs ──────────────────────────────────────────► end (Shutdown)
 //!     │ ttl: SIGKILL ───────────────────────────────────────────────────────► end (Ttl)
 //!     │ the agent dies: SIGKILL ────────────────────────────────────────────► end (AgentDied)
-//!     └ the host is lost: SIGKILL ──────────────────────────────────────────► end (HostLost)
+//!     │ the host is lost: SIGKILL ──────────────────────────────────────────► end (HostLost)
+//!     └ an assignment cannot be set up: SIGKILL ────────────────────────────► end (SetupFailed)
 //! ```
 //!
 //! *Settling* leaves the agent a moment to report how the commands ended that were stopped. The
@@ -40,6 +41,8 @@ pub(crate) enum Event {
     AgentDied,
     /// The control connection ended.
     HostLost,
+    /// What the host asks for cannot be set up.
+    SetupFailed,
 }
 
 /// What to do now, in the order of the fields.
@@ -126,6 +129,7 @@ impl Life {
             Event::AgentDied if self.state != State::Running => kill_and_end(EndReason::Shutdown),
             Event::AgentDied => kill_and_end(EndReason::AgentDied),
             Event::HostLost => kill_and_end(EndReason::HostLost),
+            Event::SetupFailed => kill_and_end(EndReason::SetupFailed),
         }
     }
 

@@ -9,8 +9,10 @@
 //! 4. Give the scratch space its size, mount the workspace, enter the new root ([`mounts::late`]).
 //! 5. Host name, wall clock, entropy, loopback ([`identity`]); the group of commands ([`commands`]).
 //! 6. Start the agent ([`agent`]). The agent says *ready* by itself.
-//! 7. Report the times, bound the group, serve ([`guest`]) until a reason to end comes.
-//! 8. Say goodbye and reset. There is nothing to sync: all that is written is memory.
+//! 7. Bound the group, report the times, serve ([`guest`]) until a reason to end comes.
+//! 8. A guest that was stored then and restored gets another assignment ([`guest`]), and does 4
+//!    and 5 again as far as they depend on it.
+//! 9. Say goodbye and reset. There is nothing to sync: all that is written is memory.
 //!
 //! PID 1 may not fail: when it exits, the kernel panics (which resets as well, but tells the host
 //! nothing). So every error ends in a goodbye with a reason, if there is a connection, and a reset.
@@ -33,7 +35,7 @@ use protocol::Kind;
 use protocol::messages::{BootReport, EndReason};
 use rustix::system::{RebootCommand, reboot};
 
-use crate::boot::{Booted, boot};
+use crate::boot::boot;
 use crate::control::{Control, ControlError};
 use crate::guest::Guest;
 
@@ -70,16 +72,12 @@ fn live(mut control: Control, init_ns: u64) {
         }
     };
     // The agent says ready by itself; what is left here must not come before that.
-    let _ = control.send(Kind::BootReport, &report);
     if let Err(e) = commands::bound() {
         kmsg::warn(&format!("could not bound the processes of the task: {e}"));
     }
-    let Booted {
-        children,
-        agent,
-        life,
-    } = booted;
-    let mut guest = Guest::new(control, children, agent, life);
+    // Last: who stores this guest for others waits for the report, and then finds us idle.
+    let _ = control.send(Kind::BootReport, &report);
+    let mut guest = Guest::new(control, booted);
     let reason = guest.serve();
     guest.end(reason);
 }

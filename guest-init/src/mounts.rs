@@ -24,11 +24,15 @@
 //! (`Documentation/filesystems/overlayfs.rst`.)
 
 use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Gid, Mode, Uid, chmodat, chown, mkdir, mknodat, symlink};
+use rustix::fs::{
+    CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chown, mkdir, mknodat, open, symlink,
+};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_move, mount_remount};
-use rustix::process::{chdir, chroot};
+use rustix::process::{chdir, chroot, fchdir};
 
 /// Where the overlay of the root is put together.
 const NEW_ROOT: &CStr = c"/.ampoule/root";
@@ -40,6 +44,12 @@ const TASK_ID: u32 = 1000;
 /// size does not count; one for each 4 KiB lets a source tree in and bounds the rest to a quarter.
 const BYTES_PER_INODE: u64 = 4096;
 
+/// The workspace drive's sectors, from the new root.
+const SIZE_OF_DRIVE: &str = "sys/block/vdb/size";
+/// How often, and how far apart, a drive without a medium is looked at: two seconds in all.
+const MEDIUM_LOOKS: u32 = 20_000;
+const MEDIUM_PAUSE: Duration = Duration::from_micros(100);
+
 const NO_EXEC: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
     .union(MountFlags::NOEXEC);
@@ -47,7 +57,7 @@ const NO_DEV: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 /// `noatime` saves a write to the upper layer for each first read.
 const PLAIN: MountFlags = MountFlags::NOATIME;
 
-/// One step. Paths are absolute in the kernel's root.
+/// One step. Absolute paths are of the kernel's root.
 #[derive(Debug)]
 enum Step {
     /// Mount a file system of a kind.
@@ -145,11 +155,12 @@ const EARLY: &[Step] = &[
     Step::Bind { from: c"/.ampoule/rw/run", to: c"/.ampoule/root/run" },
 ];
 
-/// The workspace drive under its overlay.
+/// The workspace drive under its overlay. Relative paths are of the new root, in which a step of
+/// this part is carried out: the old one shows nothing that was moved away.
 const WORKSPACE: &[Step] = &[
     Step::Mount {
         kind: c"erofs",
-        source: c"/.ampoule/root/dev/vdb",
+        source: c"dev/vdb",
         target: c"/.ampoule/lower",
         flags: NO_DEV.union(MountFlags::RDONLY),
         options: c"",
@@ -161,7 +172,7 @@ const WORKSPACE: &[Step] = &[
     Step::Mount {
         kind: c"overlay",
         source: c"workspace",
-        target: c"/.ampoule/root/workspace",
+        target: c"workspace",
         flags: NO_DEV.union(PLAIN),
         options: c"lowerdir=/.ampoule/lower,upperdir=/.ampoule/rw/ws/upper,workdir=/.ampoule/rw/ws/work,redirect_dir=on,metacopy=off,index=off,xino=on",
     },
@@ -170,12 +181,10 @@ const WORKSPACE: &[Step] = &[
 /// No workspace: an empty folder of the root's overlay.
 const NO_WORKSPACE: &[Step] = &[
     Step::Folder {
-        path: c"/.ampoule/root/workspace",
+        path: c"workspace",
         mode: 0o755,
     },
-    Step::Own {
-        path: c"/.ampoule/root/workspace",
-    },
+    Step::Own { path: c"workspace" },
 ];
 
 /// A step that failed.
@@ -207,13 +216,78 @@ pub(crate) fn early() -> Result<(), MountError> {
 }
 
 /// Gives the scratch space its size, mounts the workspace, and makes the overlay the root.
-pub(crate) fn late(scratch_bytes: u64, workspace: bool) -> Result<(), MountError> {
-    resize(scratch_bytes)?;
-    carry_out(if workspace { WORKSPACE } else { NO_WORKSPACE })?;
-    enter(NEW_ROOT).map_err(|source| MountError::Step {
+pub(crate) fn late(scratch_bytes: u64, workspace: bool) -> Result<Roots, MountError> {
+    let in_root = |source| MountError::Step {
         place: "the new root".into(),
         source,
-    })
+    };
+    let old = folder_fd(c"/").map_err(in_root)?;
+    chdir(NEW_ROOT).map_err(in_root)?;
+    resize(scratch_bytes)?;
+    carry_out(if workspace { WORKSPACE } else { NO_WORKSPACE })?;
+    enter().map_err(in_root)?;
+    let new = folder_fd(c"/").map_err(in_root)?;
+    Ok(Roots { old, new })
+}
+
+/// The root that the kernel mounted and the one that everybody sees. No path leads to the old
+/// one; PID 1 alone can go back.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    old: OwnedFd,
+    new: OwnedFd,
+}
+
+impl Roots {
+    /// What [`late`] does with an assignment, for a guest that has had one: another size, and a
+    /// workspace if there is one now.
+    pub(crate) fn change(&self, scratch_bytes: u64, workspace: bool) -> Result<(), MountError> {
+        let in_root = |source| MountError::Step {
+            place: "the guest's roots".into(),
+            source,
+        };
+        self.go_back().map_err(in_root)?;
+        let changed = self.change_in_old(scratch_bytes, workspace);
+        self.return_to_new().map_err(in_root)?;
+        changed
+    }
+
+    fn change_in_old(&self, scratch_bytes: u64, workspace: bool) -> Result<(), MountError> {
+        resize(scratch_bytes)?;
+        if workspace {
+            wait_for_medium();
+            carry_out(WORKSPACE)?;
+        }
+        Ok(())
+    }
+
+    fn go_back(&self) -> Result<(), Errno> {
+        fchdir(&self.old)?;
+        chroot(c".")?;
+        fchdir(&self.new)
+    }
+
+    fn return_to_new(&self) -> Result<(), Errno> {
+        fchdir(&self.new)?;
+        chroot(c".")?;
+        chdir(c"/")
+    }
+}
+
+fn folder_fd(path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty())
+}
+
+/// The drive that had no medium when the guest was stored has one now; its driver hears of that
+/// by an interrupt, a moment after we hear of the assignment. Whatever happens, the mount says.
+fn wait_for_medium() {
+    for _ in 0..MEDIUM_LOOKS {
+        match std::fs::read(SIZE_OF_DRIVE) {
+            Ok(size) if size == b"0\n" => std::thread::sleep(MEDIUM_PAUSE),
+            _ => return,
+        }
+    }
 }
 
 fn carry_out(steps: &[Step]) -> Result<(), MountError> {
@@ -239,11 +313,10 @@ fn resize(bytes: u64) -> Result<(), MountError> {
     mount_remount(SCRATCH, NO_DEV.union(PLAIN), options.as_c_str()).map_err(failed)
 }
 
-/// Makes `root` the root of every process that starts from here, as `switch_root` does: the mount
+/// Makes the current folder the root of every process that starts from here, as `switch_root` does: the mount
 /// is moved over the old root, which no path reaches afterwards. (`pivot_root` refuses when the old
 /// root is the kernel's first mount, and here nothing must be unmounted.)
-fn enter(root: &CStr) -> Result<(), Errno> {
-    chdir(root)?;
+fn enter() -> Result<(), Errno> {
     mount_move(c".", c"/")?;
     chroot(c".")?;
     chdir(c"/")

@@ -33,6 +33,7 @@ pub mod store;
 pub mod supervise;
 pub mod sys;
 pub mod task;
+pub mod template;
 pub mod text;
 
 /// Fills `bytes` with random ones from the kernel.

@@ -63,6 +63,8 @@ kinds! {
     /// Host to init: end in good order. [`crate::messages::Shutdown`].
     Shutdown = 20, cap SMALL;
 
+    /// Init to host: a restored guest has taken up its assignment. [`crate::messages::Resumed`].
+    Resumed = 21, cap SMALL;
     /// Agent to host: an exec would be served with no further set-up. [`crate::messages::Ready`].
     Ready = 32, cap SMALL;
     /// Host to agent: run a command. [`crate::messages::Exec`].

@@ -55,6 +55,21 @@ pub struct Assignment {
     /// Milliseconds between heartbeats; 0 for none.
     #[prost(uint32, tag = "9")]
     pub heartbeat_ms: u32,
+    /// What the guest's `/etc/machine-id` says: 32 hexadecimal digits. Empty leaves it alone.
+    #[prost(string, tag = "10")]
+    pub machine_id: String,
+    /// Of which task this guest is a copy; empty if it is none.
+    #[prost(string, tag = "11")]
+    pub copy_of: String,
+}
+
+/// Init to host: a guest that was restored has taken up its assignment, and the next exec is
+/// served with no further set-up.
+#[derive(Clone, PartialEq, Message)]
+pub struct Resumed {
+    /// The guest's clock as this frame was written.
+    #[prost(uint64, tag = "1")]
+    pub boot_ns: u64,
 }
 
 /// Init to host: when each step was done.

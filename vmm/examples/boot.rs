@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use vmm::config::{Config, Descriptors};
+use vmm::config::{Config, Descriptors, Origin};
 use vmm::control::{self, Body, ControlError, Refused};
 use vmm::machine::now_ns;
 
@@ -85,11 +85,11 @@ fn boot(options: &Options) -> Result<()> {
         debug_console: options.console,
         descriptors: Descriptors {
             kvm: numbers[0],
-            kernel: numbers[1],
+            origin: Origin::Kernel(numbers[1]),
             control: numbers[2],
             connector: numbers[3],
             vsock: None,
-            drives: numbers[4..].to_vec(),
+            drives: numbers[4..].iter().copied().map(Some).collect(),
         },
     };
     let started = now_ns();

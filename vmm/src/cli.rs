@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line of `ampoule-vmm`: the other end of [`Config::to_args`].
 
+use std::num::ParseIntError;
 use std::os::fd::RawFd;
 
 use clap::Parser;
 
-use crate::config::{Config, ConfigError, Descriptors, Life, MAX_DRIVES, MemoryMib, VcpuCount};
+use crate::config::{
+    Config, ConfigError, Descriptors, Life, MAX_DRIVES, MemoryMib, NO_MEDIUM, Origin, VcpuCount,
+};
 
 /// Runs one guest from inherited descriptors, for a supervisor. `ampoule` is the command for
 /// people.
@@ -29,8 +32,11 @@ pub struct Arguments {
     #[arg(long)]
     kvm_fd: RawFd,
     /// The kernel, an uncompressed vmlinux.
-    #[arg(long)]
-    kernel_fd: RawFd,
+    #[arg(long, required_unless_present = "snapshot_fd")]
+    kernel_fd: Option<RawFd>,
+    /// A snapshot to go on from, in place of the kernel.
+    #[arg(long, conflicts_with = "kernel_fd")]
+    snapshot_fd: Option<RawFd>,
     /// The life socket.
     #[arg(long)]
     control_fd: RawFd,
@@ -40,12 +46,23 @@ pub struct Arguments {
     /// A listening Unix socket for host-initiated connections.
     #[arg(long)]
     vsock_fd: Option<RawFd>,
-    /// A read-only drive; the first is the root. Several times, in order.
-    #[arg(long)]
-    drive_fd: Vec<RawFd>,
+    /// A read-only drive, or `none` for one without a medium; the first is the root. Several
+    /// times, in order.
+    #[arg(long, value_parser = drive)]
+    drive_fd: Vec<Drive>,
     /// Attach a serial port and keep the tail of what the kernel prints.
     #[arg(long)]
     debug_console: bool,
+}
+
+/// A drive's descriptor, if it has a medium.
+type Drive = Option<RawFd>;
+
+fn drive(text: &str) -> Result<Drive, ParseIntError> {
+    match text {
+        NO_MEDIUM => Ok(None),
+        number => number.parse().map(Some),
+    }
 }
 
 impl TryFrom<Arguments> for Config {
@@ -56,6 +73,11 @@ impl TryFrom<Arguments> for Config {
         if drives > MAX_DRIVES {
             return Err(ConfigError::TooManyDrives { given: drives });
         }
+        let origin = match (given.kernel_fd, given.snapshot_fd) {
+            (Some(kernel), None) => Origin::Kernel(kernel),
+            (None, Some(snapshot)) => Origin::Snapshot(snapshot),
+            _ => return Err(ConfigError::Origin),
+        };
         Ok(Self {
             vcpus: given.cpus,
             memory: given.memory_mib,
@@ -63,7 +85,7 @@ impl TryFrom<Arguments> for Config {
             debug_console: given.debug_console,
             descriptors: Descriptors {
                 kvm: given.kvm_fd,
-                kernel: given.kernel_fd,
+                origin,
                 control: given.control_fd,
                 connector: given.connector_fd,
                 vsock: given.vsock_fd,
@@ -78,7 +100,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn config(drives: Vec<RawFd>, vsock: Option<RawFd>) -> Config {
+    fn config(drives: Vec<Drive>, vsock: Option<RawFd>) -> Config {
         Config {
             vcpus: 2.try_into().unwrap(),
             memory: 128.try_into().unwrap(),
@@ -86,7 +108,10 @@ mod tests {
             debug_console: vsock.is_none(),
             descriptors: Descriptors {
                 kvm: 3,
-                kernel: 4,
+                origin: match vsock {
+                    Some(_) => Origin::Snapshot(4),
+                    None => Origin::Kernel(4),
+                },
                 control: 5,
                 connector: 6,
                 vsock,
@@ -102,7 +127,11 @@ mod tests {
 
     #[test]
     fn what_a_config_writes_is_read_back() {
-        for config in [config(vec![], None), config(vec![7, 8], Some(9))] {
+        for config in [
+            config(vec![], None),
+            config(vec![Some(7), Some(8)], Some(9)),
+            config(vec![Some(7), None], Some(9)),
+        ] {
             let read = Config::try_from(parse(&config.to_args()).unwrap()).unwrap();
             assert_eq!(read, config);
         }
@@ -110,7 +139,7 @@ mod tests {
 
     #[test]
     fn too_many_drives_and_numbers_out_of_range_are_refused() {
-        let five = parse(&config(vec![7, 8, 9, 10, 11], None).to_args()).unwrap();
+        let five = parse(&config([7, 8, 9, 10, 11].map(Some).to_vec(), None).to_args()).unwrap();
         assert!(matches!(
             Config::try_from(five),
             Err(ConfigError::TooManyDrives { given: 5 })

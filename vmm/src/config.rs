@@ -20,6 +20,8 @@ pub const MIN_MEMORY_MIB: u32 = 48;
 pub const MAX_MEMORY_MIB: u32 = 1024 * 1024;
 /// Most drives: the root, the workspace, and room for two more.
 pub const MAX_DRIVES: usize = 4;
+/// On the command line, in place of a drive's descriptor: it has no medium.
+pub const NO_MEDIUM: &str = "none";
 /// Longest life of a guest, a day. The supervisor's own maximum is usually far lower.
 pub const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -47,6 +49,9 @@ pub enum ConfigError {
         /// The most allowed.
         most: u64,
     },
+    /// Neither a kernel nor a snapshot, or both.
+    #[error("a guest begins from a kernel or from a snapshot: one of the two is needed")]
+    Origin,
     /// More drives than the device table holds.
     #[error("at most {MAX_DRIVES} drives, not {given}")]
     TooManyDrives {
@@ -191,16 +196,25 @@ impl FromStr for Life {
 pub struct Descriptors {
     /// `/dev/kvm`.
     pub kvm: RawFd,
-    /// The guest kernel, an uncompressed ELF, open for reading.
-    pub kernel: RawFd,
+    /// What the guest begins from.
+    pub origin: Origin,
     /// [`crate::control`]'s life socket (`SOCK_SEQPACKET`).
     pub control: RawFd,
     /// [`crate::control`]'s connector socket (`SOCK_SEQPACKET`).
     pub connector: RawFd,
     /// A listening Unix stream socket for host-initiated vsock connections, if any.
     pub vsock: Option<RawFd>,
-    /// Read-only drives in order: the root, then the workspace.
-    pub drives: Vec<RawFd>,
+    /// Read-only drives in order: the root, then the workspace; `None` for one without a medium.
+    pub drives: Vec<Option<RawFd>>,
+}
+
+/// What a guest begins from, by the number of its descriptor, open for reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The guest kernel, an uncompressed ELF.
+    Kernel(RawFd),
+    /// A snapshot that this VMM wrote, of a machine with the same configuration.
+    Snapshot(RawFd),
 }
 
 /// One guest.
@@ -224,7 +238,7 @@ impl Config {
     pub fn to_args(&self) -> Vec<String> {
         let Descriptors {
             kvm,
-            kernel,
+            origin,
             control,
             connector,
             vsock,
@@ -235,12 +249,18 @@ impl Config {
             format!("--memory-mib={}", self.memory),
             format!("--life-ms={}", self.life.millis()),
             format!("--kvm-fd={kvm}"),
-            format!("--kernel-fd={kernel}"),
+            match origin {
+                Origin::Kernel(fd) => format!("--kernel-fd={fd}"),
+                Origin::Snapshot(fd) => format!("--snapshot-fd={fd}"),
+            },
             format!("--control-fd={control}"),
             format!("--connector-fd={connector}"),
         ];
         args.extend(vsock.map(|fd| format!("--vsock-fd={fd}")));
-        args.extend(drives.iter().map(|fd| format!("--drive-fd={fd}")));
+        args.extend(drives.iter().map(|fd| match fd {
+            Some(fd) => format!("--drive-fd={fd}"),
+            None => format!("--drive-fd={NO_MEDIUM}"),
+        }));
         if self.debug_console {
             args.push("--debug-console".to_owned());
         }

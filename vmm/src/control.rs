@@ -6,7 +6,8 @@
 //!              life socket                         connector socket
 //! VMM ── Running, Ended ──► supervisor    VMM ── Connect{id, port} ─────────► supervisor
 //!     ◄── Stop ────────────                   ◄── Connected{id} + descriptor ──
-//!                                             ◄── Refused{id} ─────────────────
+//!     ◄── Snapshot + descriptor               ◄── Refused{id} ─────────────────
+//!     ── Snapshotted ─────►
 //! ```
 //!
 //! Two sockets, so that each has one owner inside the VMM: the machine owns its life, the
@@ -94,6 +95,19 @@ pub struct Ended {
 #[derive(Clone, PartialEq, Message)]
 pub struct Stop {}
 
+/// Supervisor to VMM, life socket: write a snapshot of the guest into the packet's one
+/// descriptor, an empty file open for writing. The guest stands still meanwhile.
+#[derive(Clone, PartialEq, Message)]
+pub struct Snapshot {}
+
+/// VMM to supervisor, life socket: the snapshot is written, or is not; the guest goes on.
+#[derive(Clone, PartialEq, Message)]
+pub struct Snapshotted {
+    /// Empty when all went well, else one line for people.
+    #[prost(string, tag = "1")]
+    pub error: String,
+}
+
 /// VMM to supervisor, connector socket: the guest connects to `port`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Connect {
@@ -142,11 +156,17 @@ pub enum Body {
     /// See [`Refused`].
     #[prost(message, tag = "6")]
     Refused(Refused),
+    /// See [`Snapshot`].
+    #[prost(message, tag = "7")]
+    Snapshot(Snapshot),
+    /// See [`Snapshotted`].
+    #[prost(message, tag = "8")]
+    Snapshotted(Snapshotted),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     body: Option<Body>,
 }
 

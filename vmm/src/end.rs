@@ -17,6 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::control::End;
 use crate::event_loop::EventLoopError;
 use crate::kvm::VcpuError;
+use crate::machine::SetupError;
 
 /// What began the end.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) enum Cause {
     Vcpu(VcpuError),
     /// The event thread could not go on.
     Events(EventLoopError),
+    /// The vCPUs could not be started again.
+    Setup(SetupError),
 }
 
 impl Cause {
@@ -46,7 +49,7 @@ impl Cause {
             Self::Life(_) => End::Life,
             Self::Stopped | Self::Terminated => End::Stopped,
             Self::Vcpu(_) => End::Kvm,
-            Self::Events(_) => End::Host,
+            Self::Events(_) | Self::Setup(_) => End::Host,
         }
     }
 
@@ -60,6 +63,7 @@ impl Cause {
             Self::Terminated => "the VMM was told to terminate (SIGTERM)".to_owned(),
             Self::Vcpu(error) => chain(error),
             Self::Events(error) => chain(error),
+            Self::Setup(error) => chain(error),
         }
     }
 }
@@ -104,6 +108,16 @@ impl Ending {
             self.flag.store(true, Ordering::SeqCst);
             // A counter that is full is readable too.
             let _ = self.wake.write(1);
+        }
+    }
+
+    /// vCPUs that were stopped for another reason than the end may run again.
+    pub(crate) fn go_on(&self) {
+        self.flag.store(false, Ordering::SeqCst);
+        // In this order, as `report` does it in the other: an end that came meanwhile is not
+        // undone.
+        if self.cause.get().is_some() {
+            self.flag.store(true, Ordering::SeqCst);
         }
     }
 

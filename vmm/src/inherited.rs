@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::net::SocketType;
 
-use crate::config::Descriptors;
+use crate::config::{self, Descriptors};
 use crate::sys::{self, AdoptError};
 
 /// Why the descriptors do not make a guest.
@@ -32,16 +32,23 @@ pub enum InheritedError {
 pub struct Inherited {
     /// `/dev/kvm`; KVM itself is asked whether that is true.
     pub(crate) kvm: OwnedFd,
-    /// The guest kernel.
-    pub(crate) kernel: File,
+    /// What the guest begins from.
+    pub(crate) origin: Origin,
     /// The life socket. Shared by the event thread, which reads it, and the machine's last word.
     pub(crate) control: Arc<OwnedFd>,
     /// The connector socket.
     pub(crate) connector: OwnedFd,
     /// The listener for host-initiated connections.
     pub(crate) vsock: Option<UnixListener>,
-    /// The drives, in order.
-    pub(crate) drives: Vec<File>,
+    /// The drives, in order; `None` for one without a medium.
+    pub(crate) drives: Vec<Option<File>>,
+}
+
+/// What a guest begins from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    Kernel(File),
+    Snapshot(File),
 }
 
 impl Inherited {
@@ -52,26 +59,30 @@ impl Inherited {
     pub fn adopt(numbers: &Descriptors) -> Result<Self, InheritedError> {
         let Descriptors {
             kvm,
-            kernel,
+            origin,
             control,
             connector,
             vsock,
             drives,
         } = numbers;
-        let mut all = vec![*kvm, *kernel, *control, *connector];
+        let (config::Origin::Kernel(file) | config::Origin::Snapshot(file)) = *origin;
+        let mut all = vec![*kvm, file, *control, *connector];
         all.extend(vsock);
-        all.extend(drives);
+        all.extend(drives.iter().flatten());
         let mut owned = sys::adopt(&all)?.into_iter();
         let mut next = |number: RawFd| owned.next().ok_or(AdoptError::NotOpen(number));
         let inherited = Self {
             kvm: next(*kvm)?,
-            kernel: next(*kernel)?.into(),
+            origin: match origin {
+                config::Origin::Kernel(number) => Origin::Kernel(next(*number)?.into()),
+                config::Origin::Snapshot(number) => Origin::Snapshot(next(*number)?.into()),
+            },
             control: Arc::new(next(*control)?),
             connector: next(*connector)?,
             vsock: vsock.map(&mut next).transpose()?.map(Into::into),
             drives: drives
                 .iter()
-                .map(|number| next(*number).map(Into::into))
+                .map(|number| number.map(|number| next(number).map(Into::into)).transpose())
                 .collect::<Result<_, _>>()?,
         };
         packet_socket("control socket", *control, &inherited.control)?;

@@ -61,6 +61,11 @@ impl Interrupt {
         self.causes.fetch_and(!causes, Ordering::SeqCst);
     }
 
+    /// Raises the line for `causes`, as a driver may not have seen them.
+    pub(crate) fn raise(&self, causes: u32) -> io::Result<()> {
+        self.signal(causes & (USED_BUFFER | CONFIGURATION))
+    }
+
     fn signal(&self, cause: u32) -> io::Result<()> {
         self.causes.fetch_or(cause, Ordering::SeqCst);
         self.line.write(1)

@@ -42,6 +42,7 @@ mod kvm;
 mod logging;
 pub mod machine;
 pub mod memory;
+pub mod snapshot;
 mod sys;
 
 pub use logging::log_to_stderr;

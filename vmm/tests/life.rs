@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
-use vmm::config::{Config, Descriptors};
+use vmm::config::{Config, Descriptors, Origin};
 use vmm::control::{self, Body, ControlError, End, Ended, Stop};
 
 /// `mov al, 0xfe; out 0x64, al; jmp $`.
@@ -118,7 +118,7 @@ fn start(options: &Options) -> Option<Guest> {
         debug_console: options.console,
         descriptors: Descriptors {
             kvm,
-            kernel,
+            origin: Origin::Kernel(kernel),
             control: control_fd,
             connector: connector_fd,
             vsock: None,

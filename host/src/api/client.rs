@@ -160,6 +160,7 @@ mod tests {
             grace_ms: 0,
             start_timeout_ms: None,
             debug_console: false,
+            cold: false,
         };
         Task {
             id: "7k3m9qwe".parse().unwrap(),

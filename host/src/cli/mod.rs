@@ -18,6 +18,7 @@ mod rm;
 mod run;
 mod stop;
 mod supervise;
+mod template;
 pub mod values;
 mod view;
 mod wait;
@@ -37,6 +38,7 @@ use crate::store::{Store, StoreError};
 use crate::supervise::orphans;
 use crate::supervise::task::TaskError;
 use crate::task::code;
+use crate::template::make as template_make;
 use crate::text::printable;
 
 /// What `--help` says of exit codes.
@@ -75,6 +77,8 @@ enum Command {
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     Supervise(supervise::Supervise),
+    #[command(hide = true)]
+    Template(template::Template),
 }
 
 /// What a sub-command may fail with.
@@ -104,6 +108,9 @@ pub enum CliError {
     /// Making images.
     #[error(transparent)]
     Make(#[from] MakeError),
+    /// A template.
+    #[error(transparent)]
+    Template(#[from] template_make::MakeError),
     /// A copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -222,6 +229,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),
+        Command::Template(template) => template.execute(&folders),
     }
 }
 

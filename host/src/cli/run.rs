@@ -89,6 +89,9 @@ pub(super) struct Run {
     /// Keep the guest kernel's last lines and show them if it fails (slows the boot)
     #[arg(long)]
     debug_console: bool,
+    /// Boot the guest even if a template of it is there to start from
+    #[arg(long)]
+    cold: bool,
     /// How long the guest may take until it is ready [default: 30s, more on a busy host]
     #[arg(long, value_name = "TIME", value_parser = values::duration, hide = true)]
     start_timeout: Option<Duration>,
@@ -165,6 +168,7 @@ impl Run {
             grace_ms: millis(grace),
             start_timeout_ms: self.start_timeout.map(millis),
             debug_console: self.debug_console,
+            cold: self.cold,
         })
     }
 

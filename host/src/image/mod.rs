@@ -27,6 +27,7 @@ pub use make::{MakeError, Maker};
 
 use crate::folders::{FolderError, Folders, make_private};
 use crate::store;
+use crate::template::Templates;
 
 /// The name of the guest kernel.
 pub const KERNEL: &str = "kernel";
@@ -235,6 +236,7 @@ pub struct Listing {
 pub struct Catalogue {
     manifests: PathBuf,
     blobs: blobs::Blobs,
+    templates: Templates,
 }
 
 impl Catalogue {
@@ -244,6 +246,7 @@ impl Catalogue {
         Self {
             manifests: folders.data.join("images"),
             blobs: blobs::Blobs::new(folders.data.join("store")),
+            templates: Templates::new(folders),
         }
     }
 
@@ -402,12 +405,17 @@ impl Catalogue {
         Ok(was)
     }
 
-    /// Removes the files that no name points at, unless a manifest does not say at which it does.
-    fn sweep(&self) -> Result<(), ImageError> {
+    /// Removes the files that no name points at, and the templates of such, unless a manifest does
+    /// not say at which it does.
+    ///
+    /// # Errors
+    /// The names cannot be listed.
+    pub fn sweep(&self) -> Result<(), ImageError> {
         let Listing { manifests, damaged } = self.list()?;
         if damaged.is_empty() {
             let digests: Vec<_> = manifests.into_iter().map(|m| m.sha256).collect();
             self.blobs.sweep(&digests);
+            self.templates.sweep(&digests);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! control:  Hello ─► Assignment ─► BootReport, Heartbeat* ─► Goodbye
 //! agent:    Hello ─► Ready ─► (Exec ─► Started | ExecFailed ─► Exited)*
+//! restored: Assignment ─► Resumed, on the control connection; then as above
 //! ```
 //!
 //! The greeting comes first and once, in this version; anything else breaks the protocol, and
@@ -14,7 +15,7 @@ use std::os::fd::OwnedFd;
 
 use prost::Message;
 use protocol::messages::{
-    BootReport, ExecFailed, Exited, Goodbye, Heartbeat, Hello, Ready, Started,
+    BootReport, ExecFailed, Exited, Goodbye, Heartbeat, Hello, Ready, Resumed, Started,
 };
 use protocol::{Frame, FrameError, Kind, VERSION, ports};
 
@@ -26,6 +27,7 @@ const INIT: &[Kind] = &[
     Kind::BootReport,
     Kind::Heartbeat,
     Kind::Goodbye,
+    Kind::Resumed,
 ];
 
 /// What the agent may say.
@@ -66,6 +68,8 @@ pub enum Said {
     Goodbye(Goodbye),
     /// The agent can take an exec.
     Ready(Ready),
+    /// A restored guest has taken up its assignment; its agent was ready before.
+    Resumed(Resumed),
     /// A command runs.
     Started(Started),
     /// A command did not start.
@@ -111,9 +115,28 @@ pub struct Guest {
     pub init: Link,
     /// guest-agent's.
     pub agent: Link,
+    restored: bool,
 }
 
 impl Guest {
+    /// A guest that greeted whoever stored it, and will not again.
+    #[must_use]
+    pub fn restored() -> Self {
+        let mut guest = Self {
+            restored: true,
+            ..Self::default()
+        };
+        guest.init.greeted = true;
+        guest.agent.greeted = true;
+        guest
+    }
+
+    /// Whether it goes on from a snapshot.
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.restored
+    }
+
     /// Takes a connection to port CONTROL or AGENT. A second one is closed at once: who comes
     /// first was there before any command.
     pub fn connected(&mut self, port: u32, socket: OwnedFd) {
@@ -185,6 +208,7 @@ fn parse(frame: &Frame) -> Result<Said, FrameError> {
         Kind::Heartbeat => Said::Heartbeat(frame.decode(kind)?),
         Kind::Goodbye => Said::Goodbye(frame.decode(kind)?),
         Kind::Ready => Said::Ready(frame.decode(kind)?),
+        Kind::Resumed => Said::Resumed(frame.decode(kind)?),
         Kind::Started => Said::Started(frame.decode(kind)?),
         Kind::ExecFailed => Said::NotStarted(frame.decode(kind)?),
         Kind::Exited => Said::Exited(frame.decode(kind)?),

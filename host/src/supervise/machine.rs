@@ -5,15 +5,15 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
-use vmm::config::{Config, Descriptors, Life, MemoryMib, VcpuCount};
-use vmm::control::{self, Body, ControlError, Ended, Running, Stop};
+use vmm::config::{Config, Descriptors, Life, MemoryMib, Origin, VcpuCount};
+use vmm::control::{self, Body, ControlError, Ended, Running, Snapshot, Stop};
 
 use super::cgroup::Cgroup;
 use crate::store::Process;
@@ -43,6 +43,12 @@ pub enum MachineError {
     },
 }
 
+/// The VMM's binary.
+pub const VMM: &str = "ampoule-vmm";
+
+/// The drives a template has: the root, and one without a medium for a workspace.
+const DRIVES: usize = 2;
+
 /// Everything a VMM is started with.
 #[derive(Debug)]
 pub struct Launch {
@@ -60,12 +66,14 @@ pub struct Launch {
     pub kvm: File,
     /// The kernel.
     pub kernel: File,
-    /// The root, then the workspace.
-    pub drives: Vec<File>,
-    /// Where host-initiated vsock connections arrive.
-    pub vsock: UnixListener,
-    /// The lock that says that the VMM lives.
-    pub lock: File,
+    /// A snapshot to go on from; then the kernel is not used.
+    pub snapshot: Option<File>,
+    /// The root, then the workspace; `None` for a drive without a medium.
+    pub drives: Vec<Option<File>>,
+    /// Where host-initiated vsock connections arrive, if they may.
+    pub vsock: Option<UnixListener>,
+    /// The lock that says that the VMM lives, if somebody asks.
+    pub lock: Option<File>,
     /// Where its own words go.
     pub stderr: File,
 }
@@ -75,6 +83,8 @@ pub struct Launch {
 pub enum Word {
     /// The first vCPU is about to run.
     Running(Running),
+    /// A snapshot was written, or was not: then why.
+    Snapshotted(String),
     /// The machine ended.
     Ended(Ended),
     /// It will say nothing more.
@@ -106,14 +116,14 @@ impl Machine {
         let args = config(launch, &vmm_life, &vmm_connector).to_args();
         let mut inherit: Vec<BorrowedFd<'_>> = vec![
             launch.kvm.as_fd(),
-            launch.kernel.as_fd(),
+            launch.snapshot.as_ref().unwrap_or(&launch.kernel).as_fd(),
             vmm_life.as_fd(),
             vmm_connector.as_fd(),
-            launch.vsock.as_fd(),
-            launch.lock.as_fd(),
         ];
-        inherit.extend(launch.drives.iter().map(AsFd::as_fd));
-        let argv = std::iter::once("ampoule-vmm".to_owned())
+        inherit.extend(launch.vsock.as_ref().map(AsFd::as_fd));
+        inherit.extend(launch.lock.as_ref().map(AsFd::as_fd));
+        inherit.extend(launch.drives.iter().flatten().map(AsFd::as_fd));
+        let argv = std::iter::once(VMM.to_owned())
             .chain(args)
             .map(CString::new);
         let argv: Result<_, _> = argv.collect();
@@ -163,6 +173,7 @@ impl Machine {
         match control::receive(&self.life) {
             Ok((Body::Running(running), _)) => Ok(Some(Word::Running(running))),
             Ok((Body::Ended(ended), _)) => Ok(Some(Word::Ended(ended))),
+            Ok((Body::Snapshotted(done), _)) => Ok(Some(Word::Snapshotted(done.error))),
             Ok(_) => Err(ControlError::Malformed),
             Err(ControlError::Closed) => Ok(Some(Word::Closed)),
             Err(ControlError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -176,6 +187,14 @@ impl Machine {
     /// Asks the VMM to end its guest. One that no longer listens will be killed.
     pub fn stop(&self) {
         let _ = control::send(&self.life, Body::Stop(Stop {}), None);
+    }
+
+    /// Asks the VMM to write a snapshot of its guest into an empty file.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn snapshot(&self, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        control::send(&self.life, Body::Snapshot(Snapshot {}), Some(file))
     }
 
     /// Kills the VMM. One that is gone already is as good.
@@ -254,13 +273,28 @@ fn config(launch: &Launch, life: &OwnedFd, connector: &OwnedFd) -> Config {
         debug_console: launch.debug_console,
         descriptors: Descriptors {
             kvm: launch.kvm.as_raw_fd(),
-            kernel: launch.kernel.as_raw_fd(),
+            origin: match &launch.snapshot {
+                Some(snapshot) => Origin::Snapshot(snapshot.as_raw_fd()),
+                None => Origin::Kernel(launch.kernel.as_raw_fd()),
+            },
             control: life.as_raw_fd(),
             connector: connector.as_raw_fd(),
-            vsock: Some(launch.vsock.as_raw_fd()),
-            drives: launch.drives.iter().map(AsRawFd::as_raw_fd).collect(),
+            vsock: launch.vsock.as_ref().map(AsRawFd::as_raw_fd),
+            drives: drives(launch),
         },
     }
+}
+
+/// A restored guest has the drives of its template, whether there is something to put in or not.
+fn drives(launch: &Launch) -> Vec<Option<RawFd>> {
+    let given = launch.drives.iter();
+    let mut drives: Vec<_> = given
+        .map(|drive| drive.as_ref().map(AsRawFd::as_raw_fd))
+        .collect();
+    if launch.snapshot.is_some() {
+        drives.resize(drives.len().max(DRIVES), None);
+    }
+    drives
 }
 
 /// When the process `pid` started, in clock ticks after boot: field 22 of proc(5)'s stat, which

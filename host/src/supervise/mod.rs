@@ -14,6 +14,7 @@
 //! that `ampoule run -d` leaves behind. It has one thread and owns all state of its task, so
 //! there is no lock in it. When it dies, [`orphans`] is how the next command notices.
 
+pub mod assignment;
 pub mod attach;
 pub mod cgroup;
 pub mod clients;

@@ -21,7 +21,7 @@ use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 use super::cgroup::{self, Cgroup, Limits, Place};
 use super::clients::Clients;
 use super::kvm::KvmError;
-use super::machine::{Launch, MachineError};
+use super::machine::{Launch, MachineError, VMM};
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
 use super::{holdings, kvm, locks, run};
 use crate::folders::{self, FolderError, Folders};
@@ -32,7 +32,9 @@ use crate::sockets;
 use crate::stdio::Terminal;
 use crate::store::{Store, StoreError};
 use crate::sys::signals::Signals;
-use crate::task::{Bytes, End, Kind as EndKind, Outcome, Spec, TaskId, code};
+use crate::task::{Bytes, End, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
+use crate::template::make::Request;
+use crate::template::{self, Cold, Key, Templates};
 use crate::text::printable;
 
 /// Memory that a kernel needs above its own end before it can start a process.
@@ -100,6 +102,11 @@ pub struct Files {
     kvm: File,
     kernel: File,
     drives: Vec<File>,
+    vmm: PathBuf,
+    /// The guest as it is stored, or why there is none.
+    template: Result<File, Cold>,
+    /// Under which it is stored.
+    key: Key,
     /// The image's own environment.
     env: Vec<Bytes>,
 }
@@ -113,7 +120,7 @@ impl Files {
     pub fn open(folders: &Folders, spec: &Spec) -> Result<Self, TaskError> {
         let kvm = kvm::open()?;
         let catalogue = Catalogue::new(folders);
-        let (_, kernel) = catalogue.open(KERNEL, Kind::Kernel)?;
+        let (kernel_is, kernel) = catalogue.open(KERNEL, Kind::Kernel)?;
         let (image, root) = catalogue.open(&spec.image, Kind::Image)?;
         fits(&kernel, spec.resources.memory_mib)?;
         let mut drives = vec![root];
@@ -130,6 +137,19 @@ impl Files {
             }
             drives.push(workspace.file);
         }
+        let vmm = binaries()
+            .map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?
+            .join(VMM);
+        if !vmm.is_file() {
+            return Err(MachineError::NoVmm(vmm).into());
+        }
+        let digests = (image.sha256.as_str(), kernel_is.sha256.as_str());
+        let key = Key::new(digests, &spec.resources, &vmm).map_err(prepare("look at", &vmm))?;
+        let template = match (spec.cold, spec.debug_console) {
+            (true, _) => Err(Cold::Asked),
+            (_, true) => Err(Cold::Console),
+            _ => Templates::new(folders).open(&key),
+        };
         let env = image
             .env
             .iter()
@@ -138,6 +158,9 @@ impl Files {
             kvm,
             kernel,
             drives,
+            vmm,
+            template,
+            key,
             env: env.collect(),
         })
     }
@@ -261,7 +284,9 @@ impl<'a> Task<'a> {
         let mut spec = spec.clone();
         let own = std::mem::take(&mut spec.env);
         spec.env = files.env.iter().cloned().chain(own).collect();
-        let launch = self.launch(&spec, files, &folder)?;
+        let key = files.key.clone();
+        let (launch, mut cold) = self.launch(&spec, files, &folder)?;
+        say_if_a_fault(cold.as_ref());
         let api = sockets::listener(&self.runtime.join(sockets::API));
         let clients = api
             .and_then(Clients::new)
@@ -281,12 +306,27 @@ impl<'a> Task<'a> {
             forward_signals: front.forward_signals,
             log: Some(log),
         };
-        let (store, id) = (self.store, &self.id);
+        let (store, id, folders) = (self.store, &self.id, self.folders);
         let mut failure = None;
-        let finished = run::run(job, &mut |notice| match notice {
+        let mut finished = run::run(job, &mut |notice| match notice {
             Notice::Cloned(process) => failure = store.running(id, &process).err(),
-            Notice::Started => on_start(id),
+            Notice::Refused(why) => {
+                Templates::new(folders).remove(&key);
+                cold = Some(Cold::Refused(why));
+                say_if_a_fault(cold.as_ref());
+            }
+            Notice::Started => {
+                on_start(id);
+                if cold.as_ref().is_some_and(Cold::wants_template) {
+                    let (image, resources) = (spec.image.clone(), spec.resources.clone());
+                    template::make::in_background(&Request { image, resources });
+                }
+            }
         })?;
+        finished.outcome.start = Some(match cold {
+            None => Start::Restored,
+            Some(cold) => Start::Cold(crate::cli::chain(&cold)),
+        });
         if let Some(error) = failure {
             eprintln!(
                 "ampoule: the task's process is not recorded: {}",
@@ -299,7 +339,13 @@ impl<'a> Task<'a> {
         Ok(finished)
     }
 
-    fn launch(&self, spec: &Spec, files: Files, folder: &Path) -> Result<Launch, TaskError> {
+    /// What the VMM is started with, and why it has to boot if it has.
+    fn launch(
+        &self,
+        spec: &Spec,
+        files: Files,
+        folder: &Path,
+    ) -> Result<(Launch, Option<Cold>), TaskError> {
         let vsock = sockets::listener(&self.runtime.join(sockets::VSOCK))
             .map_err(prepare("listen", &self.runtime))?;
         let lock = locks::take(&self.runtime, locks::VMM)
@@ -310,21 +356,25 @@ impl<'a> Task<'a> {
             .create(true)
             .mode(0o600)
             .open(folder.join("vmm.log"));
-        Ok(Launch {
-            vmm: binaries()
-                .map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?
-                .join("ampoule-vmm"),
+        let (snapshot, cold) = match files.template {
+            Ok(snapshot) => (Some(snapshot), None),
+            Err(cold) => (None, Some(cold)),
+        };
+        let launch = Launch {
+            vmm: files.vmm,
             vcpus: VcpuCount::try_from(u64::from(spec.resources.cpus))?,
             memory: MemoryMib::try_from(u64::from(spec.resources.memory_mib))?,
             life: Life::try_from(spec.ttl() + VMM_MARGIN)?,
             debug_console: spec.debug_console,
             kvm: files.kvm,
             kernel: files.kernel,
-            drives: files.drives,
-            vsock,
-            lock,
+            snapshot,
+            drives: files.drives.into_iter().map(Some).collect(),
+            vsock: Some(vsock),
+            lock: Some(lock),
             stderr: stderr.map_err(prepare("write vmm.log", folder))?,
-        })
+        };
+        Ok((launch, cold))
     }
 
     /// The task's cgroup, or a note why it has none.
@@ -361,6 +411,13 @@ impl Drop for Task<'_> {
             );
         }
         let _ = fs::remove_dir_all(&self.runtime);
+    }
+}
+
+/// Says why a task boots though it should have started from a template.
+fn say_if_a_fault(cold: Option<&Cold>) {
+    if let Some(cold) = cold.filter(|cold| cold.is_a_fault()) {
+        eprintln!("ampoule: the guest boots: {}", crate::cli::chain(cold));
     }
 }
 

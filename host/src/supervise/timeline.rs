@@ -72,6 +72,11 @@ impl Timeline {
         self.guest_zero = Some(now_ns().saturating_sub(hello.boot_ns));
     }
 
+    /// A restored guest says so, with its clock.
+    pub fn resumed(&mut self, boot_ns: u64) {
+        self.guest_zero = Some(now_ns().saturating_sub(boot_ns));
+    }
+
     /// Init's steps.
     pub fn report(&mut self, report: &BootReport) {
         self.timings.init = self.guest(report.init_ns);

@@ -164,6 +164,16 @@ pub struct Timings {
     pub ended: Option<u64>,
 }
 
+/// How a guest came to be ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how", content = "why")]
+pub enum Start {
+    /// From a template.
+    Restored,
+    /// By booting, and why.
+    Cold(String),
+}
+
 /// All that is known of a task that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -179,6 +189,9 @@ pub struct Outcome {
     /// Scratch space was full as the command ended.
     #[serde(default)]
     pub scratch_full: bool,
+    /// How the guest came to be ready, if a VMM was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// When each phase was done.
     #[serde(default)]
     pub timings_ns: Timings,
@@ -199,6 +212,7 @@ impl Outcome {
             end,
             out_of_memory: false,
             scratch_full: false,
+            start: None,
             timings_ns: Timings::default(),
             peak_memory_bytes: None,
             broken_devices: Vec::new(),

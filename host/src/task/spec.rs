@@ -97,6 +97,9 @@ pub struct Spec {
     pub start_timeout_ms: Option<u64>,
     /// Keep the guest kernel's last words.
     pub debug_console: bool,
+    /// Boot, though a template may be there.
+    #[serde(default)]
+    pub cold: bool,
 }
 
 impl Spec {

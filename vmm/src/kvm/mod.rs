@@ -5,9 +5,11 @@
 //! interrupt lines and queue notifications (eventfds on KVM's side) and [`Vcpu`]s, and knows no
 //! device. A [`Vcpu`] runs on a thread of its own until something ends it.
 
+mod state;
 mod vcpu;
 mod vm;
 
+pub(crate) use state::RestoreError;
 pub(crate) use vcpu::{Buses, Kicker, Vcpu, VcpuEnd, VcpuError, install_kick};
 pub(crate) use vm::Vm;
 

@@ -17,12 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use kvm_bindings::{CpuId, Msrs, kvm_run};
-use kvm_ioctls::{VcpuExit, VcpuFd};
+use kvm_ioctls::{Kvm, VcpuExit, VcpuFd};
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
+use super::state::{self, RestoreError};
 use super::{KvmError, refused};
 use crate::arch::x86_64::{msr, tables};
 use crate::bus::Bus;
+use crate::snapshot::{SnapshotError, VcpuState};
 
 /// `KVM_INTERNAL_ERROR_EMULATION` (`include/uapi/linux/kvm.h`).
 const EMULATION: u32 = 1;
@@ -89,49 +91,82 @@ pub(crate) enum VcpuEnd {
     Failed(VcpuError),
 }
 
-/// A vCPU that has not run yet.
+/// The state a vCPU begins in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin<'a> {
+    /// It enters the kernel here.
+    Kernel(u64),
+    /// It waits for the start-up interrupt, which is KVM's reset state for all but the first.
+    Wait,
+    /// It goes on.
+    Restored(&'a VcpuState),
+}
+
+/// A vCPU that does not run now.
 pub(crate) struct Vcpu {
     fd: VcpuFd,
+    /// The profile it was given.
+    cpuid: Vec<u8>,
 }
 
 impl Vcpu {
-    /// Gives the vCPU its identity; and with `entry` the state the kernel is entered in. Without,
-    /// it waits for the start-up interrupt, which is KVM's reset state for all but the first.
-    pub(super) fn new(fd: VcpuFd, cpuid: &CpuId, entry: Option<u64>) -> Result<Self, KvmError> {
+    /// Gives the vCPU its identity and its first state.
+    pub(super) fn new(fd: VcpuFd, cpuid: &CpuId, begin: Begin<'_>) -> Result<Self, RestoreError> {
         fd.set_cpuid2(cpuid)
             .map_err(refused("take the CPUID profile"))?;
-        let msrs = Msrs::from_entries(&msr::INITIAL).map_err(|_| KvmError::Profile)?;
-        let set = fd
-            .set_msrs(&msrs)
-            .map_err(refused("set model-specific registers"))?;
-        if let Some(entry) = msr::INITIAL.get(set) {
-            return Err(KvmError::Msr(entry.index));
+        let cpuid = state::cpuid_bytes(cpuid);
+        match begin {
+            Begin::Restored(state) if state.cpuid != cpuid => {
+                return Err(SnapshotError::Processor("CPUID leaves").into());
+            }
+            Begin::Restored(state) => state::restore_vcpu(&fd, state)?,
+            Begin::Wait => set_msrs(&fd)?,
+            Begin::Kernel(entry) => {
+                set_msrs(&fd)?;
+                let mut sregs = fd.get_sregs().map_err(refused("read special registers"))?;
+                tables::enter_long_mode(&mut sregs);
+                fd.set_sregs(&sregs)
+                    .map_err(refused("set special registers"))?;
+                fd.set_regs(&tables::registers(entry))
+                    .map_err(refused("set registers"))?;
+            }
         }
-        if let Some(entry) = entry {
-            let mut sregs = fd.get_sregs().map_err(refused("read special registers"))?;
-            tables::enter_long_mode(&mut sregs);
-            fd.set_sregs(&sregs)
-                .map_err(refused("set special registers"))?;
-            fd.set_regs(&tables::registers(entry))
-                .map_err(refused("set registers"))?;
-        }
-        Ok(Self { fd })
+        Ok(Self { fd, cpuid })
+    }
+
+    /// What it is while it stands still.
+    pub(super) fn save(&self, kvm: &Kvm) -> Result<VcpuState, KvmError> {
+        state::save_vcpu(kvm, &self.fd, &self.cpuid)
+    }
+
+    /// Rate of its TSC.
+    pub(super) fn tsc_khz(&self) -> Result<u32, KvmError> {
+        self.fd.get_tsc_khz().map_err(refused("tell the TSC's rate"))
+    }
+
+    /// The guest's watchdogs are not to take the time it stood still for a hang. One without
+    /// kvm-clock cannot be told, and need not be.
+    pub(crate) fn excuse(&self) {
+        let _ = self.fd.kvmclock_ctrl();
     }
 
     /// Runs the guest on this thread until it ends or `ending` is set and the thread is kicked.
-    pub(crate) fn run(mut self, buses: &Buses, ending: &AtomicBool) -> VcpuEnd {
+    /// Told to end, the vCPU stands between two instructions, and may be saved or run again.
+    pub(crate) fn run(mut self, buses: &Buses, ending: &AtomicBool) -> (Self, VcpuEnd) {
         RUN.set(std::ptr::from_mut(self.fd.get_kvm_run()));
         let end = self.serve(buses, ending);
         // Before the mapping goes with `self`.
         RUN.set(std::ptr::null_mut());
-        end
+        (self, end)
     }
 
     fn serve(&mut self, buses: &Buses, ending: &AtomicBool) -> VcpuEnd {
         loop {
-            // A kick after this line makes the next KVM_RUN return at once, so none is lost.
+            // A kick after this line makes the next KVM_RUN return at once, so none is lost. That
+            // KVM_RUN is needed: it completes the instruction whose exit was served last
+            // (`Documentation/virt/kvm/api.rst`, §5, "pending operations").
             if ending.load(Ordering::SeqCst) {
-                return VcpuEnd::Told;
+                self.fd.set_kvm_immediate_exit(1);
             }
             match self.fd.run() {
                 Ok(VcpuExit::MmioRead(address, data)) => {
@@ -160,7 +195,12 @@ impl Vcpu {
                     return VcpuEnd::Failed(VcpuError::Unserved(what));
                 }
                 // A kick, or nothing; the flag says which.
-                Err(error) if error.errno() == libc::EINTR => self.fd.set_kvm_immediate_exit(0),
+                Err(error) if error.errno() == libc::EINTR => {
+                    self.fd.set_kvm_immediate_exit(0);
+                    if ending.load(Ordering::SeqCst) {
+                        return VcpuEnd::Told;
+                    }
+                }
                 // A vCPU that waits for its start-up interrupt was disturbed.
                 Err(error) if error.errno() == libc::EAGAIN => {}
                 Err(error) => return VcpuEnd::Failed(VcpuError::Run(error)),
@@ -177,6 +217,17 @@ impl Vcpu {
             EMULATION => VcpuError::Emulation { rip },
             _ => VcpuError::Internal { suberror, rip },
         }
+    }
+}
+
+fn set_msrs(fd: &VcpuFd) -> Result<(), KvmError> {
+    let msrs = Msrs::from_entries(&msr::INITIAL).map_err(|_| KvmError::Profile)?;
+    let set = fd
+        .set_msrs(&msrs)
+        .map_err(refused("set model-specific registers"))?;
+    match msr::INITIAL.get(set) {
+        Some(entry) => Err(KvmError::Msr(entry.index)),
+        None => Ok(()),
     }
 }
 
@@ -209,10 +260,13 @@ pub(crate) fn install_kick() -> io::Result<()> {
     crate::sys::on_signal(kick_signal(), kicked)
 }
 
-/// Ends vCPU threads from outside.
+/// What a vCPU's thread leaves: the vCPU, if it may go on.
+pub(crate) type Thread = JoinHandle<Option<Vcpu>>;
+
+/// Stops vCPU threads from outside.
 #[derive(Debug)]
 pub(crate) struct Kicker {
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
     ending: Arc<AtomicBool>,
 }
 
@@ -223,21 +277,26 @@ impl Kicker {
         Self { threads, ending }
     }
 
-    /// One more thread to end.
-    pub(crate) fn add(&mut self, thread: JoinHandle<()>) {
+    /// One more thread to stop.
+    pub(crate) fn add(&mut self, thread: Thread) {
         self.threads.push(thread);
     }
 
-    /// Ends all vCPUs and waits until none runs.
-    pub(crate) fn stop(&mut self) {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Stops all vCPUs and waits until none runs; those that may go on, in the order they were
+    /// added in.
+    pub(crate) fn stop(&mut self) -> Vec<Vcpu> {
         self.ending.store(true, Ordering::SeqCst);
         for thread in &self.threads {
             // Fails only for a thread that has ended.
             let _ = thread.kill(kick_signal());
         }
-        for thread in self.threads.drain(..) {
-            // A vCPU thread that panicked has already aborted the process or said so.
-            let _ = thread.join();
-        }
+        // A vCPU thread that panicked has already aborted the process or said so.
+        let threads = self.threads.drain(..);
+        threads.filter_map(|thread| thread.join().ok()?).collect()
     }
 }

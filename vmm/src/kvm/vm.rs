@@ -13,18 +13,20 @@ use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::vcpu::Vcpu;
+use super::state::{self, RestoreError};
+use super::vcpu::{Begin, Vcpu};
 use super::{API_VERSION, KvmError, refused};
 use crate::arch::x86_64::cpuid::Profile;
 use crate::arch::x86_64::layout;
 use crate::memory::GuestMemory;
+use crate::snapshot::{MachineState, SnapshotError, agree, host_kernel};
 
 /// A virtual machine without vCPUs or devices yet.
 pub(crate) struct Vm {
     kvm: Kvm,
     fd: VmFd,
     /// KVM refers to its pages by address; held so that nobody thinks them free.
-    _memory: GuestMemory,
+    memory: GuestMemory,
 }
 
 impl Vm {
@@ -57,7 +59,7 @@ impl Vm {
         let vm = Self {
             kvm,
             fd,
-            _memory: memory.clone(),
+            memory: memory.clone(),
         };
         for (slot, region) in (0..).zip(memory.iter()) {
             vm.add_memory(slot, region)?;
@@ -103,6 +105,65 @@ impl Vm {
 
     /// `count` vCPUs; the first starts at `entry`, the others wait until it wakes them.
     pub(crate) fn vcpus(&self, count: u8, entry: u64) -> Result<Vec<Vcpu>, KvmError> {
+        let begin = |id| match id {
+            0 => Begin::Kernel(entry),
+            _ => Begin::Wait,
+        };
+        self.make_vcpus(count, begin).map_err(|error| match error {
+            RestoreError::Kvm(error) => error,
+            RestoreError::Snapshot(_) => KvmError::Profile,
+        })
+    }
+
+    /// The vCPUs of a snapshot, and with them the state of everything inside KVM.
+    pub(crate) fn restore(&self, state: &MachineState) -> Result<Vec<Vcpu>, RestoreError> {
+        let count = u8::try_from(state.vcpus.len())
+            .map_err(|_| SnapshotError::Corrupt("it has too many vCPUs"))?;
+        // As many as there are: the index is of the same list.
+        let begin = |id: u8| match state.vcpus.get(usize::from(id)) {
+            Some(vcpu) => Begin::Restored(vcpu),
+            None => Begin::Wait,
+        };
+        let vcpus = self.make_vcpus(count, begin)?;
+        if let Some(vcpu) = vcpus.first() {
+            let now = u64::from(vcpu.tsc_khz()?);
+            agree("kHz of TSC", state.tsc_khz.into(), now)?;
+        }
+        state::restore_vm(&self.fd, &state.chips, state.clock)?;
+        Ok(vcpus)
+    }
+
+    /// What is inside KVM, while no vCPU runs. The devices are the caller's to add.
+    pub(crate) fn save(&self, vcpus: &[Vcpu]) -> Result<MachineState, KvmError> {
+        if !state::plain_xsave(&self.fd) {
+            return Err(KvmError::Lacks("extended state of the plain size"));
+        }
+        let tsc_khz = match vcpus.first() {
+            Some(vcpu) => vcpu.tsc_khz()?,
+            None => 0,
+        };
+        let (chips, clock) = state::save_vm(&self.fd)?;
+        let memory = self.memory.iter().map(GuestMemoryRegion::len);
+        Ok(MachineState {
+            vmm: env!("CARGO_PKG_VERSION").to_owned(),
+            host_kernel: host_kernel(),
+            memory: memory.fold(0, u64::saturating_add),
+            tsc_khz,
+            clock,
+            vcpus: vcpus
+                .iter()
+                .map(|vcpu| vcpu.save(&self.kvm))
+                .collect::<Result<_, _>>()?,
+            chips,
+            devices: Vec::new(),
+        })
+    }
+
+    fn make_vcpus<'a>(
+        &self,
+        count: u8,
+        begin: impl Fn(u8) -> Begin<'a>,
+    ) -> Result<Vec<Vcpu>, RestoreError> {
         let supported = self
             .kvm
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
@@ -114,8 +175,7 @@ impl Vm {
                 .fd
                 .create_vcpu(u64::from(id))
                 .map_err(refused("create a vCPU"))?;
-            let entry = (id == 0).then_some(entry);
-            vcpus.push(Vcpu::new(fd, profile.for_vcpu(id), entry)?);
+            vcpus.push(Vcpu::new(fd, profile.for_vcpu(id), begin(id))?);
         }
         Ok(vcpus)
     }

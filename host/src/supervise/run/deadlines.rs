@@ -91,6 +91,14 @@ impl Ending {
         }
     }
 
+    /// Another VMM runs the task from its beginning.
+    pub(super) fn begin_again(&mut self) {
+        self.life_closed = false;
+        self.phase = Phase::Live;
+        self.reaped = None;
+        self.lost = None;
+    }
+
     pub(super) fn said_goodbye(&mut self, now: Instant) {
         self.goodbye.get_or_insert(now);
     }

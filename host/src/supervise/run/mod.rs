@@ -16,6 +16,7 @@
 
 mod deadlines;
 mod requests;
+mod restore;
 mod words;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,8 @@ pub struct Streams {
 pub enum Notice {
     /// The VMM was started.
     Cloned(Process),
+    /// The VMM did not take the snapshot; the guest boots in another.
+    Refused(String),
     /// The command runs.
     Started,
 }
@@ -128,6 +131,8 @@ struct Supervisor<'a> {
     machine: Machine,
     connector: Connector,
     guest: Guest,
+    /// While a snapshot is being restored: what to boot from if the VMM does not take it.
+    restoring: Option<Launch>,
     pending: Vec<Pending>,
     /// Before the guest attaches: the streams. After: the pump.
     streams: Option<Streams>,
@@ -164,14 +169,19 @@ pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, Mac
     } = job;
     let timeline = Timeline::begin();
     let machine = Machine::start(&launch, cgroup)?;
-    drop(launch); // The lock and the listener are the VMM's alone from here on.
-    notify(Notice::Cloned(machine.process(cgroup, cgroup_note)));
+    notify(Notice::Cloned(machine.process(cgroup, cgroup_note.clone())));
+    // Otherwise the lock and the listener are the VMM's alone from here on.
+    let restoring = launch.snapshot.is_some().then_some(launch);
     let mut supervisor = Supervisor {
         id,
         spec,
         machine,
         connector: Connector::new(&folder),
-        guest: Guest::default(),
+        guest: match restoring {
+            Some(_) => Guest::restored(),
+            None => Guest::default(),
+        },
+        restoring,
         pending: Vec::new(),
         streams: Some(job.streams),
         pump: None,
@@ -189,6 +199,12 @@ pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, Mac
         facts: Facts::default(),
     };
     while !supervisor.is_over() {
+        if let Some(why) = supervisor.refusal() {
+            notify(Notice::Refused(why));
+            supervisor.boot_instead(cgroup)?;
+            let process = supervisor.machine.process(cgroup, cgroup_note.clone());
+            notify(Notice::Cloned(process));
+        }
         let was_started = supervisor.started;
         if let Err(error) = supervisor.turn() {
             supervisor.fail(Cause::Host(format!("the supervisor failed: {error}")));
@@ -256,7 +272,12 @@ impl Supervisor<'_> {
         let gone = self.machine.reap()?;
         while !self.ending.life_closed {
             match self.machine.word() {
-                Ok(Some(Word::Running(running))) => self.timeline.running(&running),
+                Ok(Some(Word::Running(running))) => {
+                    self.timeline.running(&running);
+                    self.restoring = None;
+                }
+                // Nobody asked for one.
+                Ok(Some(Word::Snapshotted(_))) => {}
                 Ok(Some(Word::Ended(ended))) => self.facts.ended = Some(ended),
                 // It would be readable for ever.
                 Ok(Some(Word::Closed)) => self.ending.life_closed = true,
@@ -281,7 +302,10 @@ impl Supervisor<'_> {
             Ok(incoming) => {
                 for new in incoming {
                     match new.port {
-                        ports::CONTROL | ports::AGENT => self.guest.connected(new.port, new.socket),
+                        ports::CONTROL | ports::AGENT => {
+                            self.guest.connected(new.port, new.socket);
+                            self.greet_restored(new.port);
+                        }
                         port => {
                             // The oldest goes: whoever means it says at once what it is for.
                             if self.pending.len() >= PENDING {
@@ -347,6 +371,7 @@ impl Supervisor<'_> {
             end: verdict.end,
             out_of_memory: exited.oom,
             scratch_full: exited.scratch_full,
+            start: None,
             timings_ns: self.timeline.finish(),
             peak_memory_bytes: cgroup.and_then(Cgroup::peak).or(resident),
             broken_devices,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the guest says, and what it is told.
 
+use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use protocol::messages::{
     Assignment, Exec, ExecFailed, Exited, Resize, Signal, Started, WindowSize,
@@ -12,6 +13,7 @@ use protocol::{Kind, ports};
 use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
 use crate::stdio::Pump;
+use crate::supervise::assignment;
 use crate::supervise::guest::{Role, Said};
 use crate::supervise::verdict::{Cause, clean, exit_of, not_started_code};
 use crate::task::Bytes;
@@ -19,8 +21,6 @@ use crate::task::Bytes;
 /// How often guest-init says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Entropy given to a fresh guest; the most that an assignment carries.
-const ENTROPY: usize = 64;
 
 impl Supervisor<'_> {
     pub(super) fn guest_words(&mut self, role: Role) {
@@ -34,8 +34,7 @@ impl Supervisor<'_> {
         match word {
             Said::Hello(hello) => {
                 self.timeline.hello(&hello);
-                let assignment = self.assignment();
-                self.say(Role::Init, Kind::Assignment, &assignment);
+                self.assign();
             }
             Said::Report(report) => self.timeline.report(&report),
             Said::Heartbeat(_) => {}
@@ -44,6 +43,7 @@ impl Supervisor<'_> {
                 self.ending.said_goodbye(Instant::now());
             }
             Said::Ready(_) => self.ready(),
+            Said::Resumed(resumed) => self.resumed(&resumed),
             Said::Started(started) => self.command_runs(&started),
             Said::NotStarted(failed) => self.command_did_not_start(failed),
             Said::Exited(exited) => self.command_ended(exited),
@@ -51,7 +51,7 @@ impl Supervisor<'_> {
     }
 
     /// Sends a message; a guest that does not read breaks the protocol.
-    fn say(&mut self, role: Role, kind: Kind, message: &impl prost::Message) {
+    pub(super) fn say(&mut self, role: Role, kind: Kind, message: &impl prost::Message) {
         if let Err(error) = self.guest.post(role, kind, message) {
             self.fail(Cause::Protocol(format!(
                 "it does not read its messages: {error}"
@@ -59,29 +59,19 @@ impl Supervisor<'_> {
         }
     }
 
-    fn assignment(&self) -> Assignment {
-        let mut entropy = vec![0; ENTROPY];
-        if crate::entropy(&mut entropy).is_err() {
-            entropy.clear();
-        }
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+    pub(super) fn assignment(&self) -> io::Result<Assignment> {
         let spent = millis(self.timeline.start.elapsed());
-        Assignment {
-            task: self.id.to_string(),
-            hostname: format!("ampoule-{}", self.id),
+        Ok(Assignment {
             ttl_ms: self.spec.ttl_ms.saturating_sub(spent).max(1),
             grace_ms: self.spec.grace_ms,
-            realtime_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
             scratch_bytes: self.spec.resources.scratch_bytes,
             workspace: self.spec.workspace.is_some(),
-            entropy,
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(1000),
-        }
+            ..assignment::fresh(self.id.as_str())?
+        })
     }
 
-    fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         if std::mem::replace(&mut self.ending.ready, true) {
             return;
         }

@@ -84,7 +84,8 @@ pub struct Block {
 
 #[derive(Debug)]
 struct Disk {
-    file: File,
+    /// Absent for a drive without a medium.
+    file: Option<File>,
     /// Bytes of the file when the guest started. The last sector is padded with zeros.
     len: u64,
 }
@@ -103,11 +104,21 @@ impl Block {
         if len == 0 {
             return Err(BlockError::Empty);
         }
-        Ok(Self {
+        Ok(Self::with(Some(file), len))
+    }
+
+    /// A drive without a medium: it has no sectors. A restored machine may have one put in.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::with(None, 0)
+    }
+
+    fn with(file: Option<File>, len: u64) -> Self {
+        Self {
             disk: Disk { file, len },
             config: config(len.div_ceil(SECTOR)),
             log_limit: LogLimit::new(),
-        })
+        }
     }
 }
 
@@ -143,6 +154,21 @@ impl VirtioDevice for Block {
             }
             Ok(written)
         })
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.disk.len.to_le_bytes().to_vec()
+    }
+
+    /// A medium may be put into a drive that had none; another one than was there would be a
+    /// disk that changes under the guest's file system.
+    fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        let len = state.first_chunk().map(|len| u64::from_le_bytes(*len));
+        match len {
+            Some(0) => Ok(()),
+            Some(len) if len == self.disk.len => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }
 
@@ -220,13 +246,13 @@ impl Disk {
     fn read(&self, sector: u64, data: &mut Buffers<'_>) -> Result<(), Refusal> {
         let len = data.len();
         let bounds = Refusal::Bounds { sector, len };
-        let Some(mut offset) = self.locate(sector, len) else {
+        let (Some(mut offset), Some(file)) = (self.locate(sector, len), &self.file) else {
             return Err(bounds);
         };
         let stored = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut padding = data.split_off(stored);
         while !data.is_empty() {
-            match super::transfer::read_at(&self.file, data.slices(), offset)? {
+            match super::transfer::read_at(file, data.slices(), offset)? {
                 // The file became shorter: not ours to invent what it held.
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 count => {

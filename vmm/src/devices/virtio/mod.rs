@@ -127,6 +127,20 @@ pub trait VirtioDevice: Send {
         Ok(())
     }
 
-    /// The driver reset the device, or the machine stops: back to the state before `start`.
+    /// The driver reset the device: back to the state before `start`.
     fn stop(&mut self) {}
+
+    /// The device's part of a snapshot, taken between two events. The queues are the
+    /// transport's.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Goes on from such a part; called after `start`.
+    ///
+    /// # Errors
+    /// `InvalidData` if the device cannot go on from it, else a failure of the host.
+    fn restore(&mut self, _state: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
 }

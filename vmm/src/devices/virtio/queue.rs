@@ -8,7 +8,7 @@
 
 use std::io;
 
-use virtio_queue::{Queue as Ring, QueueOwnedT, QueueState, QueueT};
+use virtio_queue::{Queue as Ring, QueueOwnedT, QueueT};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -16,6 +16,7 @@ use super::chain::{Chain, Head};
 use super::{DeviceError, RingFault};
 use crate::interrupt::Interrupt;
 use crate::memory::GuestMemory;
+use crate::snapshot::QueueState;
 
 /// Most chains served in one go. A driver that adds chains as fast as they are used would
 /// otherwise keep the event thread from every other device and from the life timer.
@@ -64,6 +65,15 @@ impl QueueConfig {
             driver: 0,
             device: 0,
         }
+    }
+
+    /// Takes over what the driver wrote; `activate` checks it as ever.
+    pub(super) fn restore(&mut self, state: &QueueState) {
+        self.size = state.size;
+        self.ready = state.ready;
+        self.descriptors = state.descriptors;
+        self.driver = state.driver;
+        self.device = state.device;
     }
 
     /// Most entries.
@@ -246,10 +256,22 @@ impl Queue {
         fault.into()
     }
 
-    /// What is needed to go on with this queue later, elsewhere.
-    #[must_use]
-    pub fn into_state(self) -> QueueState {
-        self.ring.state()
+    /// How far it was served: the next index of the available and of the used ring.
+    pub(super) fn position(&self) -> (u16, u16) {
+        (self.ring.next_avail(), self.ring.next_used())
+    }
+
+    /// Whether the driver broke it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Goes on from such a position; `None` if it is none.
+    pub(super) fn resume(&mut self, position: (u32, u32), broken: bool) -> Option<()> {
+        self.ring.set_next_avail(u16::try_from(position.0).ok()?);
+        self.ring.set_next_used(u16::try_from(position.1).ok()?);
+        self.broken = broken;
+        Some(())
     }
 }
 
@@ -258,6 +280,11 @@ impl Queue {
 pub struct Queues(pub(super) Vec<Option<Queue>>);
 
 impl Queues {
+    /// Queue `index`, if the driver set it up, to look at.
+    pub(super) fn peek(&self, index: usize) -> Option<&Queue> {
+        self.0.get(index)?.as_ref()
+    }
+
     /// Queue `index`, if the driver set it up.
     pub fn get(&mut self, index: usize) -> Option<&mut Queue> {
         self.0.get_mut(index)?.as_mut()

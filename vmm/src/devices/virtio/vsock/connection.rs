@@ -66,6 +66,22 @@ struct Owed {
     shutdown: bool,
 }
 
+/// The counters of an open connection, to go on from.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct Books {
+    #[prost(uint32, tag = "1")]
+    guest_buf_alloc: u32,
+    #[prost(uint32, tag = "2")]
+    guest_fwd_cnt: u32,
+    #[prost(uint32, tag = "3")]
+    sent: u32,
+    /// All of it taken.
+    #[prost(uint32, tag = "4")]
+    received: u32,
+    #[prost(uint32, tag = "5")]
+    announced: u32,
+}
+
 /// The books of one connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -118,6 +134,32 @@ impl Connection {
     pub(super) fn to_guest() -> Self {
         let mut connection = Self::new(State::Requested);
         connection.owed.request = true;
+        connection
+    }
+
+    /// The counters, of a connection that is open both ways and holds nothing back.
+    pub(super) fn books(&self) -> Option<Books> {
+        let open = self.state == State::Open;
+        let whole = self.guest_shut == Shut::default() && self.host_shut == Shut::default();
+        (open && whole && self.buffer.is_empty()).then_some(Books {
+            guest_buf_alloc: self.guest_buf_alloc,
+            guest_fwd_cnt: self.guest_fwd_cnt.0,
+            sent: self.sent.0,
+            received: self.received.0,
+            announced: self.announced.0,
+        })
+    }
+
+    /// An open connection with these counters.
+    pub(super) fn from_books(books: Books) -> Self {
+        let mut connection = Self::new(State::Open);
+        connection.guest_buf_alloc = books.guest_buf_alloc;
+        connection.guest_fwd_cnt = Wrapping(books.guest_fwd_cnt);
+        connection.sent = Wrapping(books.sent);
+        connection.received = Wrapping(books.received);
+        connection.taken = connection.received;
+        connection.announced = Wrapping(books.announced);
+        connection.owed.credit_update = connection.taken != connection.announced;
         connection
     }
 

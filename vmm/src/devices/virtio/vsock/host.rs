@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, State};
-use super::muxer::{Key, MAX_CONNECTIONS, Muxer, later};
+use super::muxer::{Entry, Key, MAX_CONNECTIONS, Muxer, later};
 use super::spec::Shut;
 use super::unix::{Answer, Greeting, Ready, Stream, Token, accept, read_greeting};
 
@@ -21,6 +21,13 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// Our ports of connections that the host asks for, as Firecracker numbers them: above 2^30, so
 /// that they are told apart from services, and below 2^31.
 const FIRST_PORT: u32 = 1 << 30;
+
+impl Entry {
+    /// Whether the host asked for it.
+    pub(super) fn is_from_host(&self) -> bool {
+        self.key.host >= FIRST_PORT
+    }
+}
 
 impl Muxer {
     /// Starts watching the host's side.
@@ -82,9 +89,10 @@ impl Muxer {
     }
 
     fn connected(&mut self, token: Token, stream: Stream) {
-        let waiting = |state| state == State::Connecting;
+        // One that was carried over from a snapshot is open already.
+        let waiting = |state| matches!(state, State::Connecting | State::Open);
         match self.entries.get_mut(&token) {
-            Some(entry) if waiting(entry.connection.state()) => {
+            Some(entry) if entry.stream.is_none() && waiting(entry.connection.state()) => {
                 if self.poller.watch_stream(&stream, token).is_err() {
                     return self.reset(token);
                 }

@@ -15,6 +15,7 @@
 //! | `connection.rs` | one connection's state and credit, pure |
 //! | `muxer.rs` | the table of connections |
 //! | `guest.rs`, `host.rs` | what each side does to it |
+//! | `state.rs` | the table in a snapshot |
 //! | `unix.rs` | sockets, connector, epoll |
 //! | `mod.rs` | the queues |
 //!
@@ -36,6 +37,7 @@ mod guest;
 mod host;
 mod muxer;
 mod spec;
+mod state;
 mod unix;
 
 /// Queue indices (virtio 1.2 §5.10.2).
@@ -153,6 +155,15 @@ impl VirtioDevice for Vsock {
 
     fn stop(&mut self) {
         self.muxer.stop();
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.muxer.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        let restored = self.muxer.restore(state);
+        restored.ok_or(io::ErrorKind::InvalidData.into())
     }
 }
 

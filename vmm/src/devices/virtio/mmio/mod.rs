@@ -16,11 +16,12 @@
 //! What the driver writes in a state where the specification does not allow it has no effect.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod state;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use virtio_queue::QueueState;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::log_limit::LogLimit;
@@ -100,6 +101,8 @@ pub struct Transport {
     driver_features_sel: u32,
     driver_features: u64,
     queue_sel: u32,
+    /// Counts the changes of the configuration space.
+    generation: u32,
     configs: Vec<QueueConfig>,
     /// Present from `DRIVER_OK` to reset.
     running: Option<Queues>,
@@ -143,6 +146,7 @@ impl Transport {
             driver_features_sel: 0,
             driver_features: 0,
             queue_sel: 0,
+            generation: 0,
             running: None,
             faults: 0,
             log_limit: LogLimit::new(),
@@ -206,10 +210,9 @@ impl Transport {
         self.settle(handled)
     }
 
-    /// Stops the device and returns its queues as they stood; the transport is then as after a
-    /// reset. `None` for a queue the driver had not set up.
-    pub fn stop(&mut self) -> Vec<Option<QueueState>> {
-        let queues = self.running.take().unwrap_or_default().0;
+    /// Stops the device; the transport is then as after a reset.
+    fn stop(&mut self) {
+        self.running = None;
         self.device.stop();
         self.status = 0;
         self.driver_features = 0;
@@ -218,8 +221,6 @@ impl Transport {
         self.queue_sel = 0;
         self.configs = fresh(&self.identity);
         self.interrupt.acknowledge(u32::MAX);
-        let states = queues.into_iter();
-        states.map(|queue| Some(queue?.into_state())).collect()
     }
 
     fn settle(&mut self, handled: Result<(), DeviceError>) -> Result<(), DeviceError> {
@@ -257,8 +258,8 @@ impl Transport {
             register::STATUS => self.status,
             // virtio 1.2 §4.2.2: a shared memory region that does not exist is -1 long.
             register::SHM_LEN_LOW | register::SHM_LEN_HIGH => u32::MAX,
-            // The rest is write-only or unknown. The generation (0xfc) stays 0 because no
-            // device changes its configuration space.
+            register::CONFIG_GENERATION => self.generation,
+            // The rest is write-only or unknown.
             _ => 0,
         }
     }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A guest that goes on from a snapshot: it is given its assignment as soon as its connection
+//! stands. And what happens when the VMM does not take the snapshot: nothing of the task has run
+//! by then, so the same task boots in another VMM.
+
+use protocol::messages::Resumed;
+use protocol::{Kind, ports};
+use vmm::control::End;
+
+use super::Supervisor;
+use crate::supervise::cgroup::Cgroup;
+use crate::supervise::guest::{Guest, Role};
+use crate::supervise::machine::{Machine, MachineError};
+use crate::supervise::verdict::{Cause, Facts};
+
+impl Supervisor<'_> {
+    /// Why the VMM did not take the snapshot, once it is gone.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.restoring.as_ref()?;
+        let setup = self.facts.ended.as_ref().filter(|e| e.end() == End::Setup)?;
+        self.machine.ending().map(|_| setup.detail.clone())
+    }
+
+    /// Boots the task that could not be restored.
+    pub(super) fn boot_instead(&mut self, cgroup: Option<&Cgroup>) -> Result<(), MachineError> {
+        let Some(mut launch) = self.restoring.take() else {
+            return Ok(());
+        };
+        launch.snapshot = None;
+        self.machine = Machine::start(&launch, cgroup)?;
+        self.guest = Guest::default();
+        self.facts = Facts::default();
+        self.ending.begin_again();
+        Ok(())
+    }
+
+    /// A restored guest does not greet: it waits for its assignment.
+    pub(super) fn greet_restored(&mut self, port: u32) {
+        if port == ports::CONTROL && self.guest.is_restored() {
+            self.assign();
+        }
+    }
+
+    /// Gives init what the guest is told about itself.
+    pub(super) fn assign(&mut self) {
+        match self.assignment() {
+            Ok(assignment) => self.say(Role::Init, Kind::Assignment, &assignment),
+            Err(error) => self.fail(Cause::Host(format!("there is no entropy: {error}"))),
+        }
+    }
+
+    pub(super) fn resumed(&mut self, resumed: &Resumed) {
+        self.timeline.resumed(resumed.boot_ns);
+        if self.guest.agent.open().is_none() {
+            return self.fail(Cause::Protocol("its snapshot has no agent".to_owned()));
+        }
+        self.ready();
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What ends a guest, armed before it begins: its life, its supervisor, SIGTERM.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+
+use super::LAST_RESORT_STATUS;
+use crate::control::{self, Body, ControlError};
+use crate::end::{Cause, Ending};
+use crate::event_loop::{EventLoop, EventLoopError, Flow};
+use crate::{kvm, sys};
+
+/// How long after the guest's life the process ends even if it is stuck.
+const LAST_RESORT_AFTER: Duration = Duration::from_millis(500);
+
+/// Makes sure of the guest's end before anything else can go wrong: a timer for the event
+/// thread, one that needs no thread, SIGTERM, and the means to stop vCPUs.
+pub(super) fn arm(life: Duration, ending: &Ending) -> io::Result<OwnedFd> {
+    let after = life.saturating_add(LAST_RESORT_AFTER);
+    sys::last_resort(after, LAST_RESORT_STATUS.into())?;
+    sys::on_terminate(ending.wake.as_raw_fd())?;
+    kvm::install_kick()?;
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = rustix::time::timerfd_create(TimerfdClockId::Boottime, flags)?;
+    let zero = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let when = Itimerspec {
+        it_interval: zero,
+        it_value: Timespec {
+            tv_sec: i64::try_from(life.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: life.subsec_nanos().into(),
+        },
+    };
+    rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &when)?;
+    Ok(timer)
+}
+
+/// The sources that stop the event loop: a report of the end, the guest's life, its supervisor,
+/// who may also want a snapshot; the file for it goes to `wanted`.
+pub(super) fn watch(
+    events: &mut EventLoop,
+    ending: &Arc<Ending>,
+    (timer, life): (OwnedFd, Duration),
+    control: &Arc<OwnedFd>,
+    wanted: Sender<File>,
+) -> Result<(), EventLoopError> {
+    events.add_source(ending.wake.clone(), |_| Flow::Stop)?;
+    let over = ending.clone();
+    events.add_source(timer, move |_| {
+        over.report(Cause::Life(life));
+        Flow::Stop
+    })?;
+    let stopped = ending.clone();
+    events.add_source(control.clone(), move |control| {
+        match control::receive(&*control) {
+            Ok((Body::Stop(_), _)) => {
+                stopped.report(Cause::Stopped);
+                Flow::Stop
+            }
+            Ok((Body::Snapshot(_), Some(file))) => {
+                // Received by whoever runs the loop, so it is there.
+                let _ = wanted.send(file.into());
+                Flow::Stop
+            }
+            Ok(_) | Err(ControlError::Malformed | ControlError::TooLong) => {
+                log::warn!("a message on the control socket was not understood");
+                Flow::Continue
+            }
+            Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Flow::Continue
+            }
+            // The supervisor is gone; the timer is not.
+            Err(ControlError::Closed | ControlError::Io(_)) => Flow::Remove,
+        }
+    })
+}
