@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::agent::{Agent, Program};
 use crate::control::{Control, ControlError};
+use crate::identity::Identity;
 use crate::life::Life;
 use crate::mounts::{MountError, Roots};
 use crate::{clock, commands, identity, mounts, sys};
@@ -37,6 +38,7 @@ pub(crate) struct Booted {
     pub(crate) agent: Agent,
     pub(crate) life: Life,
     pub(crate) roots: Roots,
+    pub(crate) identity: Identity,
 }
 
 /// Sets the guest up, noting the time of each step in `report`.
@@ -52,7 +54,8 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
 
     let roots = mounts::late(assignment.scratch_bytes, assignment.workspace)?;
     report.mounted_ns = clock::now();
-    identity::apply(&assignment);
+    let identity = Identity::open();
+    identity.apply(&assignment);
     identity::loopback();
     commands::make_group().map_err(BootError::Group)?;
     let agent = program.start().map_err(BootError::Agent)?;
@@ -62,5 +65,6 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
         agent,
         life,
         roots,
+        identity,
     })
 }

@@ -19,9 +19,10 @@ use crate::agent::{Agent, Reaped};
 use crate::boot::Booted;
 use crate::commands::{self, Population};
 use crate::control::{Control, ControlError, Order};
+use crate::identity::Identity;
 use crate::life::{Actions, Event, Life};
 use crate::mounts::{MountError, Roots};
-use crate::{clock, identity, kmsg};
+use crate::{clock, kmsg};
 
 /// What PID 1 holds while the guest runs.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Guest {
     agent: Agent,
     life: Life,
     roots: Roots,
+    identity: Identity,
     /// Heartbeats so far.
     beats: u64,
     /// What made a second assignment impossible.
@@ -95,6 +97,7 @@ impl Guest {
             agent,
             life,
             roots,
+            identity,
         } = booted;
         Self {
             control,
@@ -102,6 +105,7 @@ impl Guest {
             agent,
             life,
             roots,
+            identity,
             beats: 0,
             failure: None,
         }
@@ -227,7 +231,7 @@ impl Guest {
         let now = clock::now();
         self.life = Life::new(now, assignment);
         self.beats = 0;
-        identity::apply(assignment);
+        self.identity.apply(assignment);
         self.roots
             .change(assignment.scratch_bytes, assignment.workspace)?;
         let boot_ns = clock::now();

@@ -227,7 +227,11 @@ pub(crate) fn late(scratch_bytes: u64, workspace: bool) -> Result<Roots, MountEr
     carry_out(if workspace { WORKSPACE } else { NO_WORKSPACE })?;
     enter().map_err(in_root)?;
     let new = folder_fd(c"/").map_err(in_root)?;
-    Ok(Roots { old, new })
+    Ok(Roots {
+        old,
+        new,
+        scratch_bytes,
+    })
 }
 
 /// The root that the kernel mounted and the one that everybody sees. No path leads to the old
@@ -236,12 +240,17 @@ pub(crate) fn late(scratch_bytes: u64, workspace: bool) -> Result<Roots, MountEr
 pub(crate) struct Roots {
     old: OwnedFd,
     new: OwnedFd,
+    /// The size that the scratch space has.
+    scratch_bytes: u64,
 }
 
 impl Roots {
     /// What [`late`] does with an assignment, for a guest that has had one: another size, and a
     /// workspace if there is one now.
-    pub(crate) fn change(&self, scratch_bytes: u64, workspace: bool) -> Result<(), MountError> {
+    pub(crate) fn change(&mut self, scratch_bytes: u64, workspace: bool) -> Result<(), MountError> {
+        if scratch_bytes == self.scratch_bytes && !workspace {
+            return Ok(());
+        }
         let in_root = |source| MountError::Step {
             place: "the guest's roots".into(),
             source,
@@ -249,6 +258,7 @@ impl Roots {
         self.go_back().map_err(in_root)?;
         let changed = self.change_in_old(scratch_bytes, workspace);
         self.return_to_new().map_err(in_root)?;
+        self.scratch_bytes = scratch_bytes;
         changed
     }
 

@@ -6,8 +6,10 @@
 //!              life socket                         connector socket
 //! VMM ── Running, Ended ──► supervisor    VMM ── Connect{id, port} ─────────► supervisor
 //!     ◄── Stop ────────────                   ◄── Connected{id} + descriptor ──
-//!     ◄── Snapshot + descriptor               ◄── Refused{id} ─────────────────
+//!     ◄── Snapshot + descriptor,              ◄── Refused{id} ─────────────────
+//!         Rehearsed + descriptor
 //!     ── Snapshotted ─────►
+//!     ◄── Prepare ─────────
 //! ```
 //!
 //! Two sockets, so that each has one owner inside the VMM: the machine owns its life, the
@@ -100,6 +102,16 @@ pub struct Stop {}
 #[derive(Clone, PartialEq, Message)]
 pub struct Snapshot {}
 
+/// Supervisor to VMM, life socket: the guest, restored from the snapshot in the packet's one
+/// descriptor, is about to run its first command. Note what it has used so far; on the second of
+/// these add what it used to the snapshot. Answered like [`Snapshot`].
+#[derive(Clone, PartialEq, Message)]
+pub struct Rehearsed {}
+
+/// Supervisor to VMM, life socket: the guest's first command comes now. Not answered.
+#[derive(Clone, PartialEq, Message)]
+pub struct Prepare {}
+
 /// VMM to supervisor, life socket: the snapshot is written, or is not; the guest goes on.
 #[derive(Clone, PartialEq, Message)]
 pub struct Snapshotted {
@@ -162,11 +174,17 @@ pub enum Body {
     /// See [`Snapshotted`].
     #[prost(message, tag = "8")]
     Snapshotted(Snapshotted),
+    /// See [`Rehearsed`].
+    #[prost(message, tag = "9")]
+    Rehearsed(Rehearsed),
+    /// See [`Prepare`].
+    #[prost(message, tag = "10")]
+    Prepare(Prepare),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     body: Option<Body>,
 }
 

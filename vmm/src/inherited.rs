@@ -82,7 +82,11 @@ impl Inherited {
             vsock: vsock.map(&mut next).transpose()?.map(Into::into),
             drives: drives
                 .iter()
-                .map(|number| number.map(|number| next(number).map(Into::into)).transpose())
+                .map(|number| {
+                    number
+                        .map(|number| next(number).map(Into::into))
+                        .transpose()
+                })
                 .collect::<Result<_, _>>()?,
         };
         packet_socket("control socket", *control, &inherited.control)?;

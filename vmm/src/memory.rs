@@ -59,6 +59,9 @@ pub enum MemoryError {
         #[source]
         source: Option<GuestMemoryError>,
     },
+    /// Pages cannot be made.
+    #[error("the host does not populate guest memory")]
+    Populate(#[source] io::Error),
     /// The file cannot be mapped.
     #[error("a file could not be mapped into guest memory; is it a regular file?")]
     File(#[source] io::Error),
@@ -132,6 +135,27 @@ pub(crate) fn map_file(
     unsafe { rustix::mm::mmap(start, size, protection, flags, file.as_fd(), offset) }
         .map(drop)
         .map_err(|error| MemoryError::File(error.into()))
+}
+
+/// Makes the pages of guest memory exist from `address` on, as a write to each would: a page of a
+/// file becomes this guest's own.
+pub(crate) fn populate(memory: &GuestMemory, address: u64, length: u64) -> Result<(), MemoryError> {
+    let bad_range = |source| MemoryError::Range {
+        address,
+        length,
+        source,
+    };
+    let size = usize::try_from(length).map_err(|_| bad_range(None))?;
+    let slice = memory
+        .get_slice(GuestAddress(address), size)
+        .map_err(|error| bad_range(Some(error)))?;
+    let start = slice.ptr_guard_mut().as_ptr().cast();
+    // SAFETY: the range must be mapped: it is guest memory, by the slice just taken. The advice
+    // leaves what the pages hold as it is.
+    match unsafe { libc::madvise(start, size, libc::MADV_POPULATE_WRITE) } {
+        0 => Ok(()),
+        _ => Err(MemoryError::Populate(io::Error::last_os_error())),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use vmm::config::{Config, Descriptors, Origin};
-use vmm::control::{self, Body, ControlError, End, Ended, Stop};
+use vmm::control::{self, Body, ControlError, End, Ended, Snapshot, Snapshotted, Stop};
 
 /// `mov al, 0xfe; out 0x64, al; jmp $`.
 const RESET: &[u8] = b"\xb0\xfe\xe6\x64\xeb\xfe";
@@ -47,9 +48,16 @@ fn kernel(code: &[u8]) -> Vec<u8> {
     file
 }
 
+/// `mov byte [0x200000], 'a'`, then spins until `[0x200004]` is not zero, then resets:
+/// `mov byte [rdi], 0x61; l: cmp byte [rdi+4], 0; je l` with `mov edi, 0x200000` before.
+const WAIT: &[u8] =
+    b"\xbf\x00\x00\x20\x00\xc6\x07\x61\x80\x7f\x04\x00\x74\xfa\xb0\xfe\xe6\x64\xeb\xfe";
+
 /// What a test asks for.
 struct Options {
     kernel: Vec<u8>,
+    /// In place of the kernel.
+    snapshot: Option<File>,
     cpus: u64,
     life: u64,
     console: bool,
@@ -63,6 +71,7 @@ impl Options {
     fn new(code: &[u8]) -> Self {
         Self {
             kernel: kernel(code),
+            snapshot: None,
             cpus: 1,
             life: 60_000,
             console: false,
@@ -103,7 +112,10 @@ fn start(options: &Options) -> Option<Guest> {
     }
     let inherited = [
         kvm.into(),
-        file(&options.kernel),
+        match &options.snapshot {
+            Some(snapshot) => snapshot.try_clone().unwrap().into(),
+            None => file(&options.kernel),
+        },
         guest_control,
         guest_connector,
     ];
@@ -118,7 +130,10 @@ fn start(options: &Options) -> Option<Guest> {
         debug_console: options.console,
         descriptors: Descriptors {
             kvm,
-            origin: Origin::Kernel(kernel),
+            origin: match options.snapshot {
+                Some(_) => Origin::Snapshot(kernel),
+                None => Origin::Kernel(kernel),
+            },
             control: control_fd,
             connector: connector_fd,
             vsock: None,
@@ -300,6 +315,112 @@ fn the_debug_console_leaves_with_the_last_word_and_only_when_asked_for() {
         let (ended, _, _) = guest.ended();
         assert_eq!((ended.end(), &ended.console[..]), (End::Reset, tail));
     }
+}
+
+/// Where guest memory begins in a snapshot.
+const MEMORY_AT: u64 = 2 << 20;
+
+/// Has the VMM write a snapshot once its guest has written to memory.
+fn snapshot(guest: &Guest) -> File {
+    loop {
+        let file = tempfile::tempfile().unwrap();
+        let wish = Body::Snapshot(Snapshot {});
+        control::send(&guest.control, wish, Some(file.as_fd())).unwrap();
+        let (body, _) = control::receive(&guest.control).unwrap();
+        assert_eq!(body, Body::Snapshotted(Snapshotted::default()));
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, MEMORY_AT + 0x20_0000)
+            .unwrap();
+        if byte == *b"a" {
+            return file;
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_goes_on_where_it_was_taken_and_its_original_too() {
+    let options = Options {
+        cpus: 2,
+        ..Options::new(WAIT)
+    };
+    let Some(original) = start(&options) else {
+        return;
+    };
+    original.running();
+    let file = snapshot(&original);
+    // The kernel's first instruction would clear nothing: only one that goes on sees this byte.
+    file.write_all_at(b"x", MEMORY_AT + 0x20_0004).unwrap();
+    let restored = start(&Options {
+        snapshot: Some(file),
+        cpus: 2,
+        ..Options::new(WAIT)
+    });
+    let restored = restored.unwrap();
+    restored.running();
+    let (ended, status, errors) = restored.ended();
+    assert_eq!(
+        (ended.end(), status.code()),
+        (End::Reset, Some(0)),
+        "{errors}"
+    );
+    // It was stopped, and is running again.
+    let second = snapshot(&original);
+    drop(second);
+    control::send(&original.control, Body::Stop(Stop {}), None).unwrap();
+    assert_eq!(original.ended().0.end(), End::Stopped);
+}
+
+#[test]
+fn a_snapshot_of_another_machine_or_damaged_is_refused_by_name() {
+    let Some(original) = start(&Options::new(WAIT)) else {
+        return;
+    };
+    original.running();
+    let file = snapshot(&original);
+    let refusal = |file: &File, cpus| {
+        let options = Options {
+            snapshot: Some(file.try_clone().unwrap()),
+            cpus,
+            ..Options::new(WAIT)
+        };
+        let (ended, status, _) = start(&options).unwrap().ended();
+        assert_eq!((ended.end(), status.code()), (End::Setup, Some(1)));
+        ended.detail
+    };
+    assert_eq!(
+        refusal(&file, 2),
+        "the snapshot cannot be restored: the snapshot is of a machine with 1 vCPUs, not 2"
+    );
+    file.write_all_at(b"\xff\xff", 100).unwrap();
+    assert!(refusal(&file, 1).contains("corrupt"));
+    file.set_len(1 << 20).unwrap();
+    assert!(refusal(&file, 1).starts_with("the snapshot cannot be restored: "));
+    file.write_all_at(b"?", 0).unwrap();
+    assert!(refusal(&file, 1).ends_with("the file is not a snapshot"));
+}
+
+#[test]
+fn a_machine_with_a_console_is_not_written_and_goes_on() {
+    let options = Options {
+        console: true,
+        ..Options::new(SPIN)
+    };
+    let Some(guest) = start(&options) else { return };
+    guest.running();
+    let file = tempfile::tempfile().unwrap();
+    control::send(
+        &guest.control,
+        Body::Snapshot(Snapshot {}),
+        Some(file.as_fd()),
+    )
+    .unwrap();
+    let (body, _) = control::receive(&guest.control).unwrap();
+    let Body::Snapshotted(done) = body else {
+        panic!("{body:?}");
+    };
+    assert!(done.error.contains("debug console"), "{}", done.error);
+    control::send(&guest.control, Body::Stop(Stop {}), None).unwrap();
+    assert_eq!(guest.ended().0.end(), End::Stopped);
 }
 
 #[test]

@@ -2,13 +2,22 @@
 //! `ampoule image`: the kernel and the images.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use vmm::config::{MemoryMib, VcpuCount};
 
-use super::{CliError, say};
+use super::progress::Progress;
+use super::{CliError, say, values};
 use crate::folders::Folders;
-use crate::image::{Catalogue, ImageError, Listing, Maker, Manifest};
+use crate::image::{Catalogue, ImageError, Kind, Listing, Maker, Manifest};
 use crate::supervise::task::binaries;
+use crate::task::Resources;
+use crate::template::Templates;
+use crate::template::make::{Made, Request, make};
+
+/// How soon to look again whether another process has made its template.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Build, import, list, verify and remove images
 #[derive(Debug, Subcommand)]
@@ -25,6 +34,15 @@ pub(super) enum Image {
 pub(super) struct Build {
     /// kernel, base, python, or a recipe's file (.toml)
     name: Option<String>,
+    /// Make a template too, which tasks with as much memory and as many CPUs start from
+    #[arg(long)]
+    template: bool,
+    /// Memory of the template's guest
+    #[arg(long, requires = "template", default_value = "256M", value_parser = values::memory, allow_hyphen_values = true)]
+    memory: MemoryMib,
+    /// CPUs of the template's guest
+    #[arg(long, requires = "template", default_value = "1", value_parser = values::cpus, allow_hyphen_values = true)]
+    cpus: VcpuCount,
 }
 
 /// Make an image of a root file system in a tar (docker export, mmdebstrap, ...)
@@ -62,15 +80,9 @@ pub(super) struct Rm {
 impl Image {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         match self {
-            Self::Build(Build { name }) => {
-                let all = || Maker::names().into_iter().map(str::to_owned).collect();
-                let names: Vec<String> = name.map_or_else(all, |name| vec![name]);
-                made(folders, |maker| {
-                    names.iter().map(|name| Ok(maker.build(name)?)).collect()
-                })
-            }
+            Self::Build(build) => build.execute(folders),
             Self::Import(Import { name, tar }) => {
-                made(folders, |maker| Ok(vec![maker.import(&name, &tar)?]))
+                made(folders, |maker| Ok(vec![maker.import(&name, &tar)?])).map(|_| 0)
             }
             Self::Ls(Ls { json }) => list(folders, json),
             Self::Verify(Verify { name }) => verify(folders, name),
@@ -87,16 +99,48 @@ impl Image {
     }
 }
 
+impl Build {
+    fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let all = || Maker::names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = self.name.map_or_else(all, |name| vec![name]);
+        let build = |maker: &Maker<'_>| {
+            let built = names.iter().map(|name| maker.build(name));
+            built.collect::<Result<Vec<_>, _>>().map_err(Into::into)
+        };
+        let manifests = made(folders, build)?;
+        if !self.template {
+            return Ok(0);
+        }
+        for manifest in manifests.iter().filter(|m| m.kind == Kind::Image) {
+            let request = Request {
+                image: manifest.name.clone(),
+                resources: Resources {
+                    memory_mib: self.memory.get(),
+                    cpus: self.cpus.get(),
+                    scratch_bytes: self.memory.bytes() / 2,
+                },
+            };
+            let _progress = Progress::of(format!("storing a guest of {}", manifest.name));
+            while make(folders, &request)? == Made::Elsewhere {
+                std::thread::sleep(AGAIN);
+            }
+            eprintln!("ampoule: {}: tasks start from a template", manifest.name);
+        }
+        Ok(0)
+    }
+}
+
 fn made(
     folders: &Folders,
     make: impl FnOnce(&Maker<'_>) -> Result<Vec<Manifest>, CliError>,
-) -> Result<u8, CliError> {
+) -> Result<Vec<Manifest>, CliError> {
     let binaries = binaries().map_err(CliError::io("cannot find the guest's programs"))?;
     let progress = |line: &str| eprintln!("ampoule: {line}");
-    for manifest in make(&Maker::new(folders, &binaries, &progress))? {
-        say(&line(&manifest))?;
+    let manifests = make(&Maker::new(folders, &binaries, &progress))?;
+    for manifest in &manifests {
+        say(&line(manifest))?;
     }
-    Ok(0)
+    Ok(manifests)
 }
 
 fn line(manifest: &Manifest) -> String {
@@ -151,11 +195,29 @@ fn verify(folders: &Folders, name: Option<String>) -> Result<u8, CliError> {
     let mut code = tell(&damaged);
     for name in names {
         match catalogue.verify(&name) {
-            Ok(_) => say(&format!("{name}: ok"))?,
+            Ok(manifest) => code = code.max(verify_templates(folders, &manifest)?),
             Err(error) => code = tell(&[error]),
         }
     }
     Ok(code)
+}
+
+/// The image is what it was; so should be the guests stored of it.
+fn verify_templates(folders: &Folders, image: &Manifest) -> Result<u8, CliError> {
+    let verified = Templates::new(folders).verify(&image.sha256);
+    let (count, bad) = verified.map_err(CliError::io("cannot list the templates"))?;
+    for line in &bad {
+        eprintln!("ampoule: a template of {} is damaged: {line}", image.name);
+    }
+    let templates = match count {
+        0 => String::new(),
+        1 => ", with its template".to_owned(),
+        more => format!(", with its {more} templates"),
+    };
+    if bad.is_empty() {
+        say(&format!("{}: ok{templates}", image.name))?;
+    }
+    Ok(u8::from(!bad.is_empty()))
 }
 
 #[cfg(test)]

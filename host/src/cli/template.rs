@@ -6,7 +6,10 @@ use clap::Args;
 
 use super::CliError;
 use crate::folders::Folders;
-use crate::template::make::{Request, make};
+use crate::template::make::{Made, Request, make};
+
+/// Exit code when another process makes templates now (EX_TEMPFAIL of sysexits.h).
+const ELSEWHERE: u8 = 75;
 
 /// Make a template
 #[derive(Debug, Args)]
@@ -23,7 +26,9 @@ impl Template {
         // It outlives who started it, and gives way to every task.
         let _ = rustix::process::setsid();
         let _ = rustix::process::nice(10);
-        make(folders, &request)?;
-        Ok(0)
+        match make(folders, &request)? {
+            Made::Already | Made::Now => Ok(0),
+            Made::Elsewhere => Ok(ELSEWHERE),
+        }
     }
 }

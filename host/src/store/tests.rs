@@ -25,7 +25,7 @@ fn spec() -> Spec {
         grace_ms: 2000,
         start_timeout_ms: None,
         debug_console: false,
-            cold: false,
+        cold: false,
     }
 }
 

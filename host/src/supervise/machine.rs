@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
 use vmm::config::{Config, Descriptors, Life, MemoryMib, Origin, VcpuCount};
-use vmm::control::{self, Body, ControlError, Ended, Running, Snapshot, Stop};
+use vmm::control::{self, Body, ControlError, Ended, Prepare, Rehearsed, Running, Snapshot, Stop};
 
 use super::cgroup::Cgroup;
 use crate::store::Process;
@@ -195,6 +195,21 @@ impl Machine {
     /// It cannot be asked.
     pub fn snapshot(&self, file: BorrowedFd<'_>) -> Result<(), ControlError> {
         control::send(&self.life, Body::Snapshot(Snapshot {}), Some(file))
+    }
+
+    /// Has the VMM note what its guest has used of the snapshot it was restored from; the second
+    /// time it adds that to the snapshot.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn rehearsed(&self, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        control::send(&self.life, Body::Rehearsed(Rehearsed {}), Some(file))
+    }
+
+    /// Tells the VMM of a restored guest that its first command comes now. One that does not
+    /// listen will be slower.
+    pub fn prepare(&self) {
+        let _ = control::send(&self.life, Body::Prepare(Prepare {}), None);
     }
 
     /// Kills the VMM. One that is gone already is as good.

@@ -209,7 +209,7 @@ mod tests {
                 grace_ms: 0,
                 start_timeout_ms: None,
                 debug_console: false,
-            cold: false,
+                cold: false,
             },
             process,
             outcome: None,

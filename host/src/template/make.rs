@@ -85,9 +85,17 @@ pub fn in_background(request: &Request) {
     let (Ok(own), Ok(json)) = (std::env::current_exe(), serde_json::to_string(request)) else {
         return;
     };
+    // What it needs and nothing else of the caller's, who may wait for all that was his to go.
+    let keep = ["HOME", "XDG_DATA_HOME"];
+    let keep = keep
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
     // Fails when the system has no process to give: then the next task asks again.
     let _ = Command::new(own)
         .args([COMMAND, &json])
+        .env_clear()
+        .envs(keep)
+        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -120,7 +128,7 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
         root,
     };
     let made = templates.store(key.clone(), |snapshot| {
-        Ok(guest::store(files, &request.resources, snapshot)?)
+        Ok(guest::store(&files, &request.resources, snapshot)?)
     });
     let note = templates.failure(&key);
     match made {
@@ -139,7 +147,7 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
 
 impl Templates {
     /// Has `write` write a snapshot, and keeps it with its manifest: whole, or not at all.
-    fn store(
+    pub(super) fn store(
         &self,
         key: Key,
         write: impl FnOnce(&File) -> Result<(), MakeError>,

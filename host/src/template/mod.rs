@@ -105,7 +105,11 @@ impl Key {
     fn name(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let digest = Sha256::digest(json);
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -203,7 +207,9 @@ impl Templates {
         let note = self.failure(key);
         let age = |metadata: fs::Metadata| {
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            SystemTime::now().duration_since(modified).unwrap_or_default()
+            SystemTime::now()
+                .duration_since(modified)
+                .unwrap_or_default()
         };
         match fs::metadata(&note).map(age) {
             Ok(age) if age < FAILED_FOR => {
@@ -280,7 +286,9 @@ impl Templates {
             Err(error) => return Err(error),
         };
         let paths = entries.flatten().map(|entry| entry.path());
-        Ok(paths.filter(|path| path.extension().is_none() && path.is_dir()).collect())
+        Ok(paths
+            .filter(|path| path.extension().is_none() && path.is_dir())
+            .collect())
     }
 }
 

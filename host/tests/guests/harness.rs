@@ -16,6 +16,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Folders of one test: state, cache and runtime are its own, images are the user's.
 pub(crate) struct Home {
     dir: TempDir,
+    /// Templates are its own too.
+    own_templates: bool,
 }
 
 /// What a command printed and returned.
@@ -45,7 +47,47 @@ impl Home {
         }
         Some(Self {
             dir: tempfile::Builder::new().prefix("amp").tempdir().unwrap(),
+            own_templates: false,
         })
+    }
+
+    /// A home with templates of its own, none at first. The images are the user's, by links.
+    pub(crate) fn with_own_templates() -> Option<Self> {
+        let mut home = Self::new()?;
+        let data = user_data();
+        fs::create_dir_all(home.data()).unwrap();
+        for folder in ["images", "store"] {
+            std::os::unix::fs::symlink(data.join(folder), home.data().join(folder)).unwrap();
+        }
+        home.own_templates = true;
+        Some(home)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("d/ampoule")
+    }
+
+    /// The snapshots of its own templates.
+    pub(crate) fn templates(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.data().join("templates"));
+        let paths = entries.into_iter().flatten().flatten().map(|e| e.path());
+        let snapshots = paths.filter(|path| path.extension().is_none());
+        let snapshots = snapshots.map(|path| path.join("snapshot"));
+        snapshots.filter(|path| path.is_file()).collect()
+    }
+
+    /// Makes the template of a guest of this size, as `ampoule run` has it made in the background.
+    pub(crate) fn make_template(&self, memory_mib: u32, cpus: u8) {
+        let scratch = u64::from(memory_mib) << 19;
+        let resources = serde_json::json!({
+            "memory_mib": memory_mib, "cpus": cpus, "scratch_bytes": scratch,
+        });
+        let request = serde_json::json!({ "image": "base", "resources": resources });
+        eventually("nobody else makes a template", PATIENCE, || {
+            let done = self.ampoule(&["template", &request.to_string()]);
+            assert!(matches!(done.code, Some(0 | 75)), "{done:?}");
+            done.code == Some(0)
+        });
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,6 +109,9 @@ impl Home {
             let folder = self.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
             command.env(variable, folder);
+        }
+        if self.own_templates {
+            command.env("XDG_DATA_HOME", self.path().join("d"));
         }
         command.args(args).stdin(Stdio::null());
         command
@@ -174,6 +219,13 @@ impl Home {
         });
         found.unwrap_or_else(|| panic!("no process {name} in this home"))
     }
+}
+
+/// Where the user's images are.
+fn user_data() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".local/share");
+    let data = std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from);
+    data.join("ampoule")
 }
 
 /// All folders below `top`.

@@ -20,6 +20,7 @@ mod limits;
 mod refusals;
 mod run;
 mod streams;
+mod templates;
 mod terminal;
 mod ttl;
 mod workspace;

@@ -5,12 +5,15 @@
 //! checked against it, special registers before the local APIC (they hold its base), the APIC
 //! before the TSC deadline (which counts only in that mode), the TSC before the deadline, the
 //! interrupt chips after every APIC they deliver to.
-#![expect(unsafe_code, reason = "KVM_SET_XSAVE reads as much as KVM's own size of it")]
+#![expect(
+    unsafe_code,
+    reason = "KVM_SET_XSAVE reads as much as KVM's own size of it"
+)]
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use kvm_bindings::{
-    CpuId, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, Msrs,
-    kvm_clock_data, kvm_cpuid_entry2, kvm_irqchip, kvm_msr_entry, kvm_xsave,
+    CpuId, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, Msrs, kvm_clock_data,
+    kvm_cpuid_entry2, kvm_irqchip, kvm_msr_entry, kvm_xsave,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -32,7 +35,11 @@ const WALL_CLOCK: [u32; 2] = [0x11, 0x4b56_4d00];
 const NOT_ZERO_AT_RESET: [u32; 6] = [0x1b, 0x1a0, 0x277, 0x2ff, 0xc000_0080, 0xc001_0015];
 
 /// The interrupt chips of a machine.
-const CHIPS: [u32; 3] = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC];
+const CHIPS: [u32; 3] = [
+    KVM_IRQCHIP_PIC_MASTER,
+    KVM_IRQCHIP_PIC_SLAVE,
+    KVM_IRQCHIP_IOAPIC,
+];
 
 fn parse<T: FromBytes>(bytes: &[u8]) -> Result<T, RestoreError> {
     T::read_from_bytes(bytes)
@@ -63,16 +70,25 @@ pub(super) fn cpuid_bytes(cpuid: &CpuId) -> Vec<u8> {
 pub(super) fn save_vcpu(kvm: &Kvm, fd: &VcpuFd, cpuid: &[u8]) -> Result<VcpuState, KvmError> {
     Ok(VcpuState {
         cpuid: cpuid.to_vec(),
-        mp_state: bytes(&fd.get_mp_state().map_err(refused("give a vCPU's run state"))?),
+        mp_state: bytes(
+            &fd.get_mp_state()
+                .map_err(refused("give a vCPU's run state"))?,
+        ),
         regs: bytes(&fd.get_regs().map_err(refused("give registers"))?),
         sregs: bytes(&fd.get_sregs().map_err(refused("give special registers"))?),
         xsave: bytes(&fd.get_xsave().map_err(refused("give extended state"))?),
         xcrs: bytes(&fd.get_xcrs().map_err(refused("give control registers"))?),
-        debug_regs: bytes(&fd.get_debug_regs().map_err(refused("give debug registers"))?),
+        debug_regs: bytes(
+            &fd.get_debug_regs()
+                .map_err(refused("give debug registers"))?,
+        ),
         lapic: bytes(&fd.get_lapic().map_err(refused("give a local APIC"))?),
         msrs: list::<kvm_msr_entry>(&save_msrs(kvm, fd)?),
         // After the rest: reading the others may deliver what is pending.
-        events: bytes(&fd.get_vcpu_events().map_err(refused("give pending events"))?),
+        events: bytes(
+            &fd.get_vcpu_events()
+                .map_err(refused("give pending events"))?,
+        ),
     })
 }
 

@@ -49,7 +49,9 @@ fn start(vcpu: Vcpu, buses: Buses) -> (Kicker, Receiver<VcpuEnd>) {
     let mut kicker = Kicker::new(ending.clone());
     let (send, ends) = channel();
     kicker.add(std::thread::spawn(move || {
-        let _ = send.send(vcpu.run(&buses, &ending));
+        let (_, end) = vcpu.run(&buses, &ending);
+        let _ = send.send(end);
+        None
     }));
     (kicker, ends)
 }

@@ -141,7 +141,9 @@ impl Vcpu {
 
     /// Rate of its TSC.
     pub(super) fn tsc_khz(&self) -> Result<u32, KvmError> {
-        self.fd.get_tsc_khz().map_err(refused("tell the TSC's rate"))
+        self.fd
+            .get_tsc_khz()
+            .map_err(refused("tell the TSC's rate"))
     }
 
     /// The guest's watchdogs are not to take the time it stood still for a hang. One without

@@ -156,6 +156,7 @@ impl Vm {
                 .collect::<Result<_, _>>()?,
             chips,
             devices: Vec::new(),
+            extents: Vec::new(),
         })
     }
 

@@ -34,9 +34,7 @@ pub(super) fn virtio_devices(
     let mut devices: Vec<Box<dyn VirtioDevice>> = Vec::new();
     for (index, drive) in drives.into_iter().enumerate() {
         let block = match drive {
-            Some(file) => {
-                Block::new(file).map_err(|source| SetupError::Drive { index, source })?
-            }
+            Some(file) => Block::new(file).map_err(|source| SetupError::Drive { index, source })?,
             None => Block::empty(),
         };
         devices.push(Box::new(block));

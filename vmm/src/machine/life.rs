@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What ends a guest, armed before it begins: its life, its supervisor, SIGTERM.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -10,10 +9,12 @@ use std::time::Duration;
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
-use super::LAST_RESORT_STATUS;
+use super::{LAST_RESORT_STATUS, Wish};
 use crate::control::{self, Body, ControlError};
 use crate::end::{Cause, Ending};
 use crate::event_loop::{EventLoop, EventLoopError, Flow};
+use crate::memory::GuestMemory;
+use crate::snapshot::{self, WorkingSet};
 use crate::{kvm, sys};
 
 /// How long after the guest's life the process ends even if it is stuck.
@@ -44,13 +45,13 @@ pub(super) fn arm(life: Duration, ending: &Ending) -> io::Result<OwnedFd> {
 }
 
 /// The sources that stop the event loop: a report of the end, the guest's life, its supervisor,
-/// who may also want a snapshot; the file for it goes to `wanted`.
+/// who may also want something written; that goes to `wanted`.
 pub(super) fn watch(
     events: &mut EventLoop,
     ending: &Arc<Ending>,
     (timer, life): (OwnedFd, Duration),
     control: &Arc<OwnedFd>,
-    wanted: Sender<File>,
+    (wanted, memory, set): (Sender<Wish>, GuestMemory, WorkingSet),
 ) -> Result<(), EventLoopError> {
     events.add_source(ending.wake.clone(), |_| Flow::Stop)?;
     let over = ending.clone();
@@ -65,10 +66,18 @@ pub(super) fn watch(
                 stopped.report(Cause::Stopped);
                 Flow::Stop
             }
+            // Received by whoever runs the loop, so it is there.
             Ok((Body::Snapshot(_), Some(file))) => {
-                // Received by whoever runs the loop, so it is there.
-                let _ = wanted.send(file.into());
+                let _ = wanted.send(Wish::Snapshot(file.into()));
                 Flow::Stop
+            }
+            Ok((Body::Rehearsed(_), Some(file))) => {
+                let _ = wanted.send(Wish::WorkingSet(file.into()));
+                Flow::Stop
+            }
+            Ok((Body::Prepare(_), _)) => {
+                snapshot::populate_for_command(&set, &memory);
+                Flow::Continue
             }
             Ok(_) | Err(ControlError::Malformed | ControlError::TooLong) => {
                 log::warn!("a message on the control socket was not understood");

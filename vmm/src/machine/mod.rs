@@ -41,7 +41,7 @@ use crate::inherited::{Inherited, Origin};
 use crate::interrupt::Interrupt;
 use crate::kvm::{Buses, Kicker, KvmError, RestoreError, Vcpu, VcpuEnd, Vm};
 use crate::memory::{self, GuestMemory, MemoryError};
-use crate::snapshot::{self, MachineState, SnapshotError};
+use crate::snapshot::{self, Extent, Snapshot, SnapshotError, WorkingSet};
 
 /// What a vCPU's thread needs: the run loop and the devices under it, no deep recursion.
 const VCPU_STACK: usize = 256 * 1024;
@@ -124,7 +124,7 @@ enum SaveError {
 enum Begun {
     /// The kernel's entry point.
     Kernel(u64),
-    Restored(MachineState),
+    Restored(Box<Snapshot>),
 }
 
 /// A guest that has everything and has not run.
@@ -138,10 +138,18 @@ pub struct Machine {
     /// Also held for the irqfds and ioeventfds on its descriptor.
     vm: Vm,
     memory: GuestMemory,
-    /// Files that the supervisor wants snapshots in.
-    wanted: Receiver<File>,
+    /// What the supervisor wants written.
+    wanted: Receiver<Wish>,
+    /// In a rehearsal: what the guest had used when it was ready.
+    used: Option<Vec<Extent>>,
     /// `CLOCK_MONOTONIC` at main and with the kernel in memory.
     phases: (u64, u64),
+}
+
+/// What the supervisor wants written, and into which file.
+enum Wish {
+    Snapshot(File),
+    WorkingSet(File),
 }
 
 /// What the machine asks at its end.
@@ -210,23 +218,29 @@ impl Machine {
             vm,
             memory,
             wanted: channel().1,
+            used: None,
             phases: (entered_ns, mapped_ns),
         };
         let mut buses = Buses::default();
         // A restored device may raise its line at once, so the chips come first.
-        if let Begun::Restored(state) = &begun {
-            machine.vcpus = machine.vm.restore(state)?;
+        if let Begun::Restored(snapshot) = &begun {
+            machine.vcpus = machine.vm.restore(&snapshot.state)?;
         }
         machine.place(config, &mut buses, virtio.drain(..), &begun)?;
-        if let Begun::Kernel(entry) = begun {
-            machine.vcpus = machine.vm.vcpus(config.vcpus.get(), entry)?;
-        }
+        let set = match begun {
+            Begun::Kernel(entry) => {
+                machine.vcpus = machine.vm.vcpus(config.vcpus.get(), entry)?;
+                WorkingSet::default()
+            }
+            Begun::Restored(snapshot) => snapshot.working_set,
+        };
         machine.buses = Arc::new(buses);
         let (sender, wanted) = channel();
         machine.wanted = wanted;
         let life = (life, config.life.get());
         let (ending, control) = (&machine.ending, &machine.control);
-        life::watch(&mut machine.events, ending, life, control, sender)?;
+        let wishes = (sender, machine.memory.clone(), set);
+        life::watch(&mut machine.events, ending, life, control, wishes)?;
         Ok(machine)
     }
 
@@ -250,9 +264,11 @@ impl Machine {
             let line = Interrupt::new(self.vm.interrupt_line(irq)?);
             let memory = self.memory.clone();
             let transport = match begun {
-                Begun::Kernel(_) => Transport::new(device, memory, line).map_err(SetupError::Device)?,
-                Begun::Restored(state) => {
-                    let state = state.devices.get(index);
+                Begun::Kernel(_) => {
+                    Transport::new(device, memory, line).map_err(SetupError::Device)?
+                }
+                Begun::Restored(snapshot) => {
+                    let state = snapshot.state.devices.get(index);
                     let state = state.ok_or(SnapshotError::Corrupt("its devices are others"))?;
                     Transport::restored(device, memory, line, state)?
                 }
@@ -285,18 +301,26 @@ impl Machine {
             if let Err(error) = self.events.run() {
                 return self.ending.report(Cause::Events(error));
             }
-            let Ok(file) = self.wanted.try_recv() else {
+            let Ok(wish) = self.wanted.try_recv() else {
                 return;
             };
             let all = self.vcpus_to_stop(threads);
-            let written = if all { self.save(&file) } else { Err(SaveError::Ending) };
+            let written = match wish {
+                _ if !all => Err(SaveError::Ending),
+                Wish::Snapshot(file) => self.save(&file),
+                Wish::WorkingSet(file) => self.note_working_set(&file),
+            };
             let error = written.err().map(|error| chain(&error)).unwrap_or_default();
             self.ending.go_on();
             for vcpu in &self.vcpus {
                 vcpu.excuse();
             }
             // A supervisor that is gone takes its wish with it.
-            let _ = control::send(&self.control, Body::Snapshotted(Snapshotted { error }), None);
+            let _ = control::send(
+                &self.control,
+                Body::Snapshotted(Snapshotted { error }),
+                None,
+            );
             if let Err(error) = self.start(threads, false) {
                 return self.ending.report(Cause::Setup(error));
             }
@@ -318,11 +342,25 @@ impl Machine {
             return Err(SaveError::Console);
         }
         let mut state = self.vm.save(&self.vcpus)?;
-        state.devices = self.devices.virtio.iter().map(|transport| {
-            let transport = transport.lock().unwrap_or_else(PoisonError::into_inner);
-            transport.save()
-        }).collect();
-        Ok(snapshot::write(file, &state, &self.memory)?)
+        state.devices = self
+            .devices
+            .virtio
+            .iter()
+            .map(|transport| {
+                let transport = transport.lock().unwrap_or_else(PoisonError::into_inner);
+                transport.save()
+            })
+            .collect();
+        Ok(snapshot::write(file, state, &self.memory)?)
+    }
+
+    /// The first time keeps what the guest has used, the second adds all to the snapshot.
+    fn note_working_set(&mut self, file: &File) -> Result<(), SaveError> {
+        match self.used.take() {
+            None => self.used = Some(snapshot::own_pages(&self.memory)),
+            Some(ready) => snapshot::add_working_set(file, &self.memory, &ready)?,
+        }
+        Ok(())
     }
 
     /// Starts all vCPUs, the first one last: the others wait for it to wake them. `tell`: the
@@ -396,15 +434,16 @@ fn begin(
             Ok(Begun::Kernel(entry))
         }
         Origin::Snapshot(file) => {
-            let state = snapshot::open(file)?;
+            let found = snapshot::open(file)?;
+            let state = &found.state;
             let vcpus = u64::try_from(state.vcpus.len()).unwrap_or(u64::MAX);
             snapshot::agree("vCPUs", vcpus, config.vcpus.get().into())?;
             snapshot::agree("bytes of memory", state.memory, bytes)?;
             let then = u64::try_from(state.devices.len()).unwrap_or(u64::MAX);
             let now = u64::try_from(devices).unwrap_or(u64::MAX);
             snapshot::agree("devices", then, now)?;
-            snapshot::map(file, memory)?;
-            Ok(Begun::Restored(state))
+            snapshot::map(file, &found, memory)?;
+            Ok(Begun::Restored(Box::new(found)))
         }
     }
 }

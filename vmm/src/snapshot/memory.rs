@@ -6,76 +6,214 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use vm_memory::{Bytes, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap, MemoryRegionAddress};
+use vm_memory::{
+    Bytes, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap, MemoryRegionAddress,
+};
 
+use super::state::Extent;
 use crate::arch::x86_64::layout;
-use crate::memory::{GuestMemory, MemoryError, map_file};
+use crate::memory::{self, GuestMemory, MemoryError, map_file};
 
-const PAGE: usize = layout::PAGE as usize;
+const PAGE: usize = 4096;
+const _: () = assert!(PAGE as u64 == layout::PAGE);
 /// Written in one system call at most.
 const RUN: usize = 64 * PAGE;
-/// A page of this process exists (`Documentation/admin-guide/mm/pagemap.rst`): present, swapped.
-const EXISTS: u64 = 1 << 63 | 1 << 62;
+const RUN_PAGES: u64 = 64;
+/// Extents with fewer pages than this between them are mapped as one: each is a mapping of the
+/// host's, and the pages between them cost nothing unless they are used.
+const GAP: u64 = 64;
+/// Flags of a page of this process (`Documentation/admin-guide/mm/pagemap.rst`): present, swapped
+/// out, of a file.
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const OF_A_FILE: u64 = 1 << 61;
 
-/// Writes what is not zero.
-pub(super) fn write(file: &File, memory: &GuestMemory, mut at: u64) -> io::Result<()> {
-    let mut pages = Pages::open();
+/// Writes what is not zero; where there is something.
+pub(super) fn write(file: &File, memory: &GuestMemory, at: u64) -> io::Result<Vec<Extent>> {
+    let mut writer = Writer {
+        file,
+        at,
+        pages: Pages::open(),
+        written: Vec::new(),
+    };
+    let mut first = 0;
     for region in memory.iter() {
-        write_region(file, region, at, &mut pages)?;
-        at = at.saturating_add(region.len());
+        writer.region(region, first)?;
+        first = end_of(region, first);
     }
-    Ok(())
+    Ok(joined(&writer.written, GAP))
 }
 
-/// Lays the regions over `memory`.
-pub(super) fn map(file: &File, memory: &GuestMemory, mut at: u64) -> Result<(), MemoryError> {
-    for region in memory.iter() {
-        map_file(memory, region.start_addr().0, file, (at, region.len()))?;
-        at = at.saturating_add(region.len());
-    }
-    Ok(())
+/// The page after a region's last, in the count of [`Extent`].
+fn end_of(region: &GuestRegionMmap<()>, first: u64) -> u64 {
+    first.saturating_add(region.len() / layout::PAGE)
 }
 
-fn write_region(
+/// Lays the extents over `memory`.
+pub(super) fn map(
     file: &File,
-    region: &GuestRegionMmap<()>,
+    memory: &GuestMemory,
     at: u64,
-    pages: &mut Pages,
-) -> io::Result<()> {
-    let mut run = vec![0; RUN];
-    let start = region.as_ptr().addr();
-    let mut offset = 0_usize;
-    let length = usize::try_from(region.len()).unwrap_or(0);
-    while offset < length {
-        let wanted = RUN.min(length.saturating_sub(offset));
-        let buffer = run.get_mut(..wanted).unwrap_or_default();
-        if pages.any(start.saturating_add(offset), wanted) {
-            let from = MemoryRegionAddress(offset as u64);
-            region.read_slice(buffer, from).map_err(io::Error::other)?;
-            write_run(file, buffer, at.saturating_add(offset as u64))?;
+    extents: &[Extent],
+) -> Result<(), MemoryError> {
+    in_guest(memory, extents, |address, first, length| {
+        let offset = first.saturating_mul(layout::PAGE).saturating_add(at);
+        map_file(memory, address, file, (offset, length))
+    })
+}
+
+/// Gives the guest pages of its own at once, which would else be copied one by one while it runs.
+/// A host that cannot (a kernel before 5.14, memory that is short) leaves it at that.
+pub(super) fn populate(memory: &GuestMemory, extents: &[Extent]) {
+    let done = in_guest(memory, extents, |address, _, length| {
+        memory::populate(memory, address, length)
+    });
+    if let Err(error) = done {
+        log::info!("the working set is not populated: {error}");
+    }
+}
+
+/// Calls `act` with the guest address, the first page and the bytes of each extent, cut where a
+/// region ends.
+fn in_guest<E>(
+    memory: &GuestMemory,
+    extents: &[Extent],
+    mut act: impl FnMut(u64, u64, u64) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut begin = 0;
+    for region in memory.iter() {
+        let end = end_of(region, begin);
+        for extent in extents {
+            let first = extent.first.max(begin);
+            let last = extent.first.saturating_add(extent.count).min(end);
+            if first < last {
+                let bytes = |pages: u64| pages.saturating_mul(layout::PAGE);
+                let into = bytes(first.saturating_sub(begin));
+                let address = region.start_addr().0.saturating_add(into);
+                act(address, first, bytes(last.saturating_sub(first)))?;
+            }
         }
-        offset = offset.saturating_add(wanted);
+        begin = end;
     }
     Ok(())
 }
 
-/// Writes the stretches of pages that are not zero.
-fn write_run(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    let full: Vec<bool> = bytes.chunks(PAGE).map(|page| page.iter().any(|b| *b != 0)).collect();
-    let mut page = 0_usize;
-    for stretch in full.chunk_by(|a, b| a == b) {
-        let from = page.saturating_mul(PAGE);
-        page = page.saturating_add(stretch.len());
-        let to = page.saturating_mul(PAGE).min(bytes.len());
-        if stretch.first() == Some(&true) {
-            let bytes = bytes.get(from..to).unwrap_or_default();
-            file.write_all_at(bytes, at.saturating_add(from as u64))?;
+/// The pages that are this guest's own since the memory was mapped from a snapshot.
+pub(super) fn own(memory: &GuestMemory) -> Vec<Extent> {
+    let mut pages = Pages::open();
+    let mut own = Vec::new();
+    let mut begin: u64 = 0;
+    for region in memory.iter() {
+        let mut address = region.as_ptr().addr();
+        let (mut first, end) = (begin, end_of(region, begin));
+        while first < end {
+            let count = end.saturating_sub(first).min(RUN_PAGES);
+            let flags = pages.read(address, usize::try_from(count).unwrap_or(0));
+            for (first, flags) in (first..).zip(flags.into_iter().flatten()) {
+                if flags & PRESENT != 0 && flags & OF_A_FILE == 0 {
+                    own.push(Extent { first, count: 1 });
+                }
+            }
+            first = first.saturating_add(count);
+            address = address.saturating_add(RUN);
         }
+        begin = end;
     }
-    Ok(())
+    joined(&own, 1)
 }
 
-/// Which pages of this process exist. Reading one that does not would make it.
+/// The pages of `all` that are not in `some`; both are in order.
+pub(super) fn without(all: &[Extent], some: &[Extent]) -> Vec<Extent> {
+    let mut left = Vec::new();
+    for extent in all {
+        let end = extent.first.saturating_add(extent.count);
+        let mut first = extent.first;
+        for gone in some {
+            let gone_end = gone.first.saturating_add(gone.count);
+            if gone_end <= first || gone.first >= end {
+                continue;
+            }
+            if gone.first > first {
+                let count = gone.first.saturating_sub(first);
+                left.push(Extent { first, count });
+            }
+            first = gone_end.min(end);
+        }
+        if first < end {
+            let count = end.saturating_sub(first);
+            left.push(Extent { first, count });
+        }
+    }
+    left
+}
+
+/// Extents in order, with those joined that have fewer than `gap` pages between them.
+pub(super) fn joined(extents: &[Extent], gap: u64) -> Vec<Extent> {
+    let mut joined: Vec<Extent> = Vec::new();
+    for extent in extents {
+        match joined.last_mut() {
+            Some(last)
+                if extent.first < last.first.saturating_add(last.count).saturating_add(gap) =>
+            {
+                let end = extent.first.saturating_add(extent.count);
+                last.count = end.saturating_sub(last.first);
+            }
+            _ => joined.push(*extent),
+        }
+    }
+    joined
+}
+
+struct Writer<'a> {
+    file: &'a File,
+    /// Where memory begins.
+    at: u64,
+    pages: Pages,
+    written: Vec<Extent>,
+}
+
+impl Writer<'_> {
+    fn region(&mut self, region: &GuestRegionMmap<()>, first: u64) -> io::Result<()> {
+        let mut run = vec![0; RUN];
+        let start = region.as_ptr().addr();
+        let mut offset = 0_usize;
+        let length = usize::try_from(region.len()).unwrap_or(0);
+        while offset < length {
+            let wanted = RUN.min(length.saturating_sub(offset));
+            let buffer = run.get_mut(..wanted).unwrap_or_default();
+            if self.pages.any(start.saturating_add(offset), wanted) {
+                let from = MemoryRegionAddress(offset as u64);
+                region.read_slice(buffer, from).map_err(io::Error::other)?;
+                let page = offset as u64 / layout::PAGE;
+                self.run(buffer, first.saturating_add(page))?;
+            }
+            offset = offset.saturating_add(wanted);
+        }
+        Ok(())
+    }
+
+    /// Writes the stretches of pages that are not zero.
+    fn run(&mut self, bytes: &[u8], mut first: u64) -> io::Result<()> {
+        let pages = bytes.chunks(PAGE);
+        let full: Vec<bool> = pages.map(|page| page.iter().any(|b| *b != 0)).collect();
+        let mut from = 0_usize;
+        for stretch in full.chunk_by(|a, b| a == b) {
+            let count = stretch.len() as u64;
+            let to = stretch.len().saturating_mul(PAGE).saturating_add(from);
+            if stretch.first() == Some(&true) {
+                let bytes = bytes.get(from..to.min(bytes.len())).unwrap_or_default();
+                let offset = first.saturating_mul(layout::PAGE).saturating_add(self.at);
+                self.file.write_all_at(bytes, offset)?;
+                self.written.push(Extent { first, count });
+            }
+            first = first.saturating_add(count);
+            from = to;
+        }
+        Ok(())
+    }
+}
+
+/// What the kernel says of this process's pages. Reading one that does not exist would make it.
 struct Pages {
     /// Absent where there is no proc: then all are taken to exist.
     map: Option<File>,
@@ -90,15 +228,22 @@ impl Pages {
         }
     }
 
+    /// Whether one of the pages from `address` on exists.
     fn any(&mut self, address: usize, length: usize) -> bool {
-        let Some(map) = &self.map else { return true };
-        self.entries.resize(length.div_ceil(PAGE).saturating_mul(8), 0);
-        let at = (address / PAGE).saturating_mul(8) as u64;
-        if map.read_exact_at(&mut self.entries, at).is_err() {
-            return true;
+        match self.read(address, length.div_ceil(PAGE)) {
+            None => true,
+            Some(mut flags) => flags.any(|flags| flags & (PRESENT | SWAPPED) != 0),
         }
+    }
+
+    /// The flags of `count` pages from `address` on.
+    fn read(&mut self, address: usize, count: usize) -> Option<impl Iterator<Item = u64>> {
+        let map = self.map.as_ref()?;
+        self.entries.resize(count.saturating_mul(8), 0);
+        let at = (address / PAGE).saturating_mul(8) as u64;
+        map.read_exact_at(&mut self.entries, at).ok()?;
         let entries = self.entries.chunks_exact(8);
         let entries = entries.filter_map(|entry| entry.first_chunk().copied());
-        entries.map(u64::from_le_bytes).any(|entry| entry & EXISTS != 0)
+        Some(entries.map(u64::from_le_bytes))
     }
 }

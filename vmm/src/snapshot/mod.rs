@@ -2,12 +2,20 @@
 //! Snapshots: one file that holds a machine standing still.
 //!
 //! ```text
-//!  0        64              64 + length           2 MiB                  2 MiB + memory
-//!  │ header │ state (protobuf) │ nothing ...        │ guest memory, sparse │
+//!  0        64                 1 MiB    1 MiB + 64    2 MiB                  2 MiB + memory
+//!  │ header │ state (protobuf) │ header │ working set │ guest memory, sparse │
 //! ```
 //!
-//! The header says what follows and checks it; all integers are little endian. Memory lies at
-//! the offset of a large page so that it can be mapped as such. Pages that are all zero are holes.
+//! A header says what follows and checks it; all integers are little endian. Memory lies at
+//! the offset of a large page so that it can be mapped as such. Pages that are all zero are holes
+//! in the file, and where many lie together no page of the file is mapped: a guest that begins to
+//! use them gets fresh memory, not a copy of zeros.
+//!
+//! The *working set* is what a guest wrote to that was restored once for this purpose (the idea of
+//! REAP, Ustiugov et al., ASPLOS 2021): until it was ready, and then for a first command. With it
+//! known, pages are copied all at once and not one by one when the guest stumbles over them. It
+//! changes nothing but the time. Pages that are only read are left to the host's own fault-around:
+//! measured, to map them beforehand costs what it saves.
 //!
 //! A snapshot goes back to the host kernel, VMM and processor it was taken under, and nowhere
 //! else; [`open`] and [`SnapshotError`] say which of them differs. The checksum (XXH3) is
@@ -26,16 +34,19 @@ use std::os::unix::fs::FileExt;
 use prost::Message;
 use twox_hash::XxHash3_64;
 
-pub(crate) use state::{MachineState, QueueState, TransportState, VcpuState};
+pub(crate) use state::{Extent, MachineState, QueueState, TransportState, VcpuState, WorkingSet};
 
 use crate::memory::{GuestMemory, MemoryError};
 
 /// The format's version.
 pub const VERSION: u32 = 1;
-/// Where guest memory begins: the size of a large page, and so the most that header and state
-/// may take. 32 vCPUs and all devices take a tenth of it.
+/// Where guest memory begins: the size of a large page.
 pub const MEMORY_AT: u64 = 2 << 20;
+/// Where the working set's header lies, and so the most that the state may take: 32 vCPUs and all
+/// devices take a fifth of it.
+const WORKING_SET_AT: u64 = 1 << 20;
 const MAGIC: [u8; 8] = *b"AmpSnap\0";
+const WORKING_SET_MAGIC: [u8; 8] = *b"AmpWork\0";
 const HEADER: usize = 64;
 
 /// Why a file is not a snapshot that can be restored here.
@@ -92,58 +103,123 @@ pub enum SnapshotError {
     TooLarge,
 }
 
+/// A snapshot that can be restored here, as far as can be told without KVM.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) state: MachineState,
+    /// Empty if none was noted.
+    pub(crate) working_set: WorkingSet,
+}
+
 /// Writes a whole snapshot into an empty file.
 pub(crate) fn write(
     file: &File,
-    state: &MachineState,
+    mut state: MachineState,
     memory: &GuestMemory,
 ) -> Result<(), SnapshotError> {
-    memory::write(file, memory, MEMORY_AT)?;
+    state.extents = memory::write(file, memory, MEMORY_AT)?;
     let length = MEMORY_AT.saturating_add(state.memory);
     file.set_len(length)?;
-    // Last, so that a snapshot which was not finished is none.
-    let state_bytes = state.encode_to_vec();
-    let header = Header::of(&state_bytes, length)?;
-    file.write_all_at(&state_bytes, HEADER as u64)?;
-    Ok(file.write_all_at(&header.to_bytes(), 0)?)
+    // The header last, so that a snapshot which was not finished is none.
+    write_part(file, 0, MAGIC, &state.encode_to_vec(), length)
 }
 
-/// Reads and checks a snapshot's state: all but what only KVM knows.
-pub(crate) fn open(file: &File) -> Result<MachineState, SnapshotError> {
+/// Adds the working set to the snapshot that this machine was restored from: what is its own now,
+/// beside what was when it was `ready`.
+pub(crate) fn add_working_set(
+    file: &File,
+    memory: &GuestMemory,
+    ready: &[Extent],
+) -> Result<(), SnapshotError> {
+    let set = WorkingSet {
+        ready: ready.to_vec(),
+        command: memory::without(&memory::own(memory), ready),
+    };
+    let set = set.encode_to_vec();
+    write_part(file, WORKING_SET_AT, WORKING_SET_MAGIC, &set, 0)
+}
+
+/// The pages that are this guest's own by now.
+pub(crate) fn own_pages(memory: &GuestMemory) -> Vec<Extent> {
+    memory::own(memory)
+}
+
+fn write_part(
+    file: &File,
+    at: u64,
+    magic: [u8; 8],
+    bytes: &[u8],
+    length: u64,
+) -> Result<(), SnapshotError> {
+    let header = Header::of(magic, bytes, length)?;
+    file.write_all_at(bytes, at.saturating_add(HEADER as u64))?;
+    Ok(file.write_all_at(&header.to_bytes(), at)?)
+}
+
+/// Reads and checks a snapshot: all but what only KVM knows, and its memory.
+pub(crate) fn open(file: &File) -> Result<Snapshot, SnapshotError> {
     let found = file.metadata()?.len();
-    // One read for nearly all: a vCPU's state is some 8 KiB.
-    let mut start = vec![0; 32 * 1024];
-    let got = file.read_at(&mut start, 0)?;
-    start.truncate(got);
-    let header = Header::parse(&start)?;
-    if found != header.file {
-        let expected = header.file;
+    let (expected, bytes) = read_part(file, 0, MAGIC)?.ok_or(SnapshotError::Foreign)?;
+    if found != expected {
         return Err(SnapshotError::Truncated { found, expected });
     }
+    let state = MachineState::decode(&bytes[..])
+        .map_err(|_| SnapshotError::Corrupt("its state is no message"))?;
+    if MEMORY_AT.checked_add(state.memory) != Some(expected) {
+        return Err(SnapshotError::Corrupt("its memory has another size"));
+    }
+    same("by ampoule-vmm", &state.vmm, env!("CARGO_PKG_VERSION"))?;
+    same("under the host kernel", &state.host_kernel, &host_kernel())?;
+    let working_set = match read_part(file, WORKING_SET_AT, WORKING_SET_MAGIC)? {
+        None => WorkingSet::default(),
+        Some((_, bytes)) => WorkingSet::decode(&bytes[..])
+            .map_err(|_| SnapshotError::Corrupt("its working set is no message"))?,
+    };
+    Ok(Snapshot { state, working_set })
+}
+
+/// What a header says of the file's length, and the bytes it checks; `None` for no header of ours.
+fn read_part(
+    file: &File,
+    at: u64,
+    magic: [u8; 8],
+) -> Result<Option<(u64, Vec<u8>)>, SnapshotError> {
+    // One read for nearly all: a vCPU's state is some 8 KiB.
+    let mut start = vec![0; 24 * 1024];
+    let got = file.read_at(&mut start, at)?;
+    start.truncate(got);
+    let Some(header) = Header::parse(&start, magic)? else {
+        return Ok(None);
+    };
     let end = HEADER.saturating_add(header.length);
     if start.len() < end {
         let already = start.len();
         start.resize(end, 0);
         let rest = start.get_mut(already..).unwrap_or_default();
-        file.read_exact_at(rest, already as u64)?;
+        file.read_exact_at(rest, at.saturating_add(already as u64))?;
     }
-    let bytes = start.get(HEADER..end).unwrap_or_default();
-    if XxHash3_64::oneshot(bytes) != header.checksum {
-        return Err(SnapshotError::Corrupt("its state does not match its sum"));
+    start.truncate(end);
+    start.drain(..HEADER);
+    if XxHash3_64::oneshot(&start) != header.checksum {
+        return Err(SnapshotError::Corrupt("a part does not match its sum"));
     }
-    let state = MachineState::decode(bytes)
-        .map_err(|_| SnapshotError::Corrupt("its state is no message"))?;
-    if MEMORY_AT.checked_add(state.memory) != Some(header.file) {
-        return Err(SnapshotError::Corrupt("its memory has another size"));
-    }
-    same("by ampoule-vmm", &state.vmm, env!("CARGO_PKG_VERSION"))?;
-    same("under the host kernel", &state.host_kernel, &host_kernel())?;
-    Ok(state)
+    Ok(Some((header.file, start)))
 }
 
 /// Lays a snapshot's memory over fresh guest memory, private to this guest once it writes to it.
-pub(crate) fn map(file: &File, memory: &GuestMemory) -> Result<(), SnapshotError> {
-    Ok(memory::map(file, memory, MEMORY_AT)?)
+pub(crate) fn map(
+    file: &File,
+    snapshot: &Snapshot,
+    memory: &GuestMemory,
+) -> Result<(), SnapshotError> {
+    memory::map(file, memory, MEMORY_AT, &snapshot.state.extents)?;
+    memory::populate(memory, &snapshot.working_set.ready);
+    Ok(())
+}
+
+/// Gives the guest the pages at once that its first command will want.
+pub(crate) fn populate_for_command(set: &WorkingSet, memory: &GuestMemory) {
+    memory::populate(memory, &set.command);
 }
 
 /// `Ok` if a machine has as much of something as its snapshot.
@@ -171,35 +247,39 @@ pub(crate) fn host_kernel() -> String {
     name.release().to_string_lossy().into_owned()
 }
 
-/// The first [`HEADER`] bytes.
+/// The first [`HEADER`] bytes of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
-    /// Bytes of state.
+    magic: [u8; 8],
+    /// Bytes of the part, without this.
     length: usize,
-    /// Of the state.
+    /// Of those.
     checksum: u64,
-    /// Bytes of the whole file.
+    /// Bytes of the whole file, in the first part.
     file: u64,
 }
 
 impl Header {
-    fn of(state: &[u8], file: u64) -> Result<Self, SnapshotError> {
-        if state.len() > max_state() {
+    fn of(magic: [u8; 8], bytes: &[u8], file: u64) -> Result<Self, SnapshotError> {
+        if bytes.len() > max_part() {
             return Err(SnapshotError::TooLarge);
         }
         Ok(Self {
-            length: state.len(),
-            checksum: XxHash3_64::oneshot(state),
+            magic,
+            length: bytes.len(),
+            checksum: XxHash3_64::oneshot(bytes),
             file,
         })
     }
 
     fn to_bytes(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
-        let fields = MAGIC
+        let length = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let fields = self
+            .magic
             .into_iter()
             .chain(VERSION.to_le_bytes())
-            .chain(u32::try_from(self.length).unwrap_or(u32::MAX).to_le_bytes())
+            .chain(length.to_le_bytes())
             .chain(self.checksum.to_le_bytes())
             .chain(self.file.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(fields) {
@@ -208,11 +288,10 @@ impl Header {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let header = bytes.get(..HEADER).ok_or(SnapshotError::Foreign)?;
-        if !header.starts_with(&MAGIC) {
-            return Err(SnapshotError::Foreign);
-        }
+    fn parse(bytes: &[u8], magic: [u8; 8]) -> Result<Option<Self>, SnapshotError> {
+        let Some(header) = bytes.get(..HEADER).filter(|h| h.starts_with(&magic)) else {
+            return Ok(None);
+        };
         let [version, length] = [8, 12].map(|at| number::<4>(header, at).map(u32::from_le_bytes));
         let [checksum, file] = [16, 24].map(|at| number::<8>(header, at).map(u64::from_le_bytes));
         let version = version.unwrap_or_default();
@@ -220,19 +299,21 @@ impl Header {
             return Err(SnapshotError::Version(version));
         }
         let length = usize::try_from(length.unwrap_or_default()).unwrap_or(usize::MAX);
-        if length > max_state() {
-            return Err(SnapshotError::Corrupt("its state is longer than any"));
+        if length > max_part() {
+            return Err(SnapshotError::Corrupt("a part is longer than any"));
         }
-        Ok(Self {
+        Ok(Some(Self {
+            magic,
             length,
             checksum: checksum.unwrap_or_default(),
             file: file.unwrap_or_default(),
-        })
+        }))
     }
 }
 
-fn max_state() -> usize {
-    usize::try_from(MEMORY_AT).unwrap_or(usize::MAX).saturating_sub(HEADER)
+fn max_part() -> usize {
+    let part = usize::try_from(WORKING_SET_AT).unwrap_or(usize::MAX);
+    part.saturating_sub(HEADER)
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

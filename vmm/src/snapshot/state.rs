@@ -33,6 +33,31 @@ pub(crate) struct MachineState {
     /// In the order of their windows.
     #[prost(message, repeated, tag = "8")]
     pub(crate) devices: Vec<TransportState>,
+    /// Where in memory there is something, in order.
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) extents: Vec<Extent>,
+}
+
+/// Pages of guest memory, counted through its regions one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct Extent {
+    /// The first.
+    #[prost(uint64, tag = "1")]
+    pub(crate) first: u64,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub(crate) count: u64,
+}
+
+/// The pages that a guest restored from this snapshot writes to.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WorkingSet {
+    /// Until it is ready.
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) ready: Vec<Extent>,
+    /// And then for its first command.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) command: Vec<Extent>,
 }
 
 /// One vCPU (`Documentation/virt/kvm/api.rst` names each structure).

@@ -17,7 +17,11 @@ impl Supervisor<'_> {
     /// Why the VMM did not take the snapshot, once it is gone.
     pub(super) fn refusal(&self) -> Option<String> {
         self.restoring.as_ref()?;
-        let setup = self.facts.ended.as_ref().filter(|e| e.end() == End::Setup)?;
+        let setup = self
+            .facts
+            .ended
+            .as_ref()
+            .filter(|e| e.end() == End::Setup)?;
         self.machine.ending().map(|_| setup.detail.clone())
     }
 
@@ -54,6 +58,7 @@ impl Supervisor<'_> {
         if self.guest.agent.open().is_none() {
             return self.fail(Cause::Protocol("its snapshot has no agent".to_owned()));
         }
+        self.machine.prepare();
         self.ready();
     }
 }

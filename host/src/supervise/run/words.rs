@@ -21,7 +21,6 @@ use crate::task::Bytes;
 /// How often guest-init says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-
 impl Supervisor<'_> {
     pub(super) fn guest_words(&mut self, role: Role) {
         match self.guest.read(role) {

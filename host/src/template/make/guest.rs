@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A guest for nobody: booted until it is ready, stored, ended.
+//! A guest for nobody: booted until it is ready, stored, ended. Then one is restored from what was
+//! stored and made to do what every task does first, and what it touched is noted beside it.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use protocol::messages::Assignment;
+use protocol::messages::{Assignment, Exec};
 use protocol::{Kind, ports};
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 use vmm::control::ControlError;
@@ -27,6 +28,9 @@ const TTL: Duration = Duration::from_secs(60 * 60);
 /// Rest between *ready* and the snapshot: what the guest's kernel puts off until it is idle (RCU,
 /// work queues, the end of its first timers) would else be done again in every guest restored.
 const REST: Duration = Duration::from_millis(100);
+
+/// What a rehearsal runs: the least that a command can be.
+const PROGRAM: &[u8] = b"true";
 
 /// Why a guest was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -73,67 +77,114 @@ enum Name {
     Guest(Role),
 }
 
-struct Boot {
+/// What a guest is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be stored at rest.
+    Store,
+    /// To show what a restored guest touches.
+    Rehearse,
+}
+
+struct Actor<'a> {
+    purpose: Purpose,
     machine: Machine,
     connector: Connector,
     guest: Guest,
-    scratch_bytes: u64,
+    resources: &'a Resources,
     ready: bool,
     reported: bool,
-    /// When it has rested.
-    rested: Option<Instant>,
+    /// Streams of the command.
+    streams: Vec<OwnedFd>,
+    /// When the VMM is to write.
+    write_at: Option<Instant>,
     asked: bool,
-    stored: bool,
+    /// The rehearsal's command runs.
+    commanded: bool,
+    written: bool,
 }
 
-/// Boots a guest and has it stored in `snapshot`.
-pub(super) fn store(files: Files, resources: &Resources, snapshot: &File) -> Result<(), BootError> {
+/// Boots a guest and has it stored in `snapshot`, with its working set.
+pub(super) fn store(
+    files: &Files,
+    resources: &Resources,
+    snapshot: &File,
+) -> Result<(), BootError> {
+    act(Purpose::Store, files, resources, snapshot)?;
+    // Without it a restore is slower and nothing else.
+    if let Err(error) = act(Purpose::Rehearse, files, resources, snapshot) {
+        eprintln!("ampoule: no working set: {}", crate::cli::chain(&error));
+    }
+    Ok(())
+}
+
+fn act(
+    purpose: Purpose,
+    files: &Files,
+    resources: &Resources,
+    snapshot: &File,
+) -> Result<(), BootError> {
     let time = TIME.saturating_mul(load::share(resources.cpus));
     let until = Instant::now() + time;
-    let mut boot = Boot::start(files, resources, time)?;
-    while !boot.stored {
+    let mut actor = Actor::start(purpose, (files, snapshot), resources, time)?;
+    while !actor.written {
         let now = Instant::now();
         if now >= until {
             return Err(BootError::Time(time));
         }
-        if !boot.asked && boot.rested.is_some_and(|at| now >= at) {
-            boot.asked = true;
-            boot.machine.snapshot(snapshot.as_fd())?;
+        if !actor.asked && actor.write_at.is_some_and(|at| now >= at) {
+            actor.asked = true;
+            match purpose {
+                Purpose::Store => actor.machine.snapshot(snapshot.as_fd())?,
+                Purpose::Rehearse => actor.machine.rehearsed(snapshot.as_fd())?,
+            }
         }
-        let next = boot.rested.filter(|_| !boot.asked).unwrap_or(until);
-        boot.turn(next.min(until))?;
+        let next = actor.write_at.filter(|_| !actor.asked).unwrap_or(until);
+        actor.turn(next.min(until))?;
     }
     // What is left of it ends with its machine here.
     Ok(())
 }
 
-impl Boot {
-    fn start(files: Files, resources: &Resources, time: Duration) -> Result<Self, BootError> {
+impl<'a> Actor<'a> {
+    fn start(
+        purpose: Purpose,
+        (files, snapshot): (&Files, &File),
+        resources: &'a Resources,
+        time: Duration,
+    ) -> Result<Self, BootError> {
+        let rehearses = purpose == Purpose::Rehearse;
         let launch = Launch {
-            vmm: files.vmm,
+            vmm: files.vmm.clone(),
             vcpus: VcpuCount::try_from(u64::from(resources.cpus))?,
             memory: MemoryMib::try_from(u64::from(resources.memory_mib))?,
             life: Life::try_from(time)?,
             debug_console: false,
-            kvm: files.kvm,
-            kernel: files.kernel,
-            snapshot: None,
-            drives: vec![Some(files.root), None],
+            kvm: files.kvm.try_clone()?,
+            kernel: files.kernel.try_clone()?,
+            snapshot: rehearses.then(|| snapshot.try_clone()).transpose()?,
+            drives: vec![Some(files.root.try_clone()?), None],
             vsock: None,
             lock: None,
             stderr: File::options().write(true).open("/dev/null")?,
         };
         Ok(Self {
+            purpose,
             machine: Machine::start(&launch, None)?,
             // It has no services but ours: no socket lies in a folder that is not there.
             connector: Connector::new(Path::new("/nonexistent")),
-            guest: Guest::default(),
-            scratch_bytes: resources.scratch_bytes,
+            guest: match purpose {
+                Purpose::Store => Guest::default(),
+                Purpose::Rehearse => Guest::restored(),
+            },
+            resources,
             ready: false,
             reported: false,
-            rested: None,
+            streams: Vec::new(),
+            write_at: None,
             asked: false,
-            stored: false,
+            commanded: false,
+            written: false,
         })
     }
 
@@ -142,7 +193,10 @@ impl Boot {
         into.read(self.machine.pidfd(), Name::Vmm);
         into.read(self.machine.life(), Name::Vmm);
         into.read(self.machine.connector(), Name::Connector);
-        let links = [(Role::Init, &self.guest.init), (Role::Agent, &self.guest.agent)];
+        let links = [
+            (Role::Init, &self.guest.init),
+            (Role::Agent, &self.guest.agent),
+        ];
         for (role, link) in links {
             if let Some(wire) = link.open() {
                 into.both(wire.as_fd(), wire.is_sending(), Name::Guest(role));
@@ -153,9 +207,7 @@ impl Boot {
                 Name::Vmm => self.words()?,
                 Name::Connector => {
                     for new in self.connector.answer(self.machine.connector())? {
-                        if matches!(new.port, ports::CONTROL | ports::AGENT) {
-                            self.guest.connected(new.port, new.socket);
-                        }
+                        self.connected(new.port, new.socket)?;
                     }
                 }
                 Name::Guest(role) => {
@@ -172,7 +224,7 @@ impl Boot {
         while let Some(word) = self.machine.word()? {
             match word {
                 Word::Running(_) => {}
-                Word::Snapshotted(error) if error.is_empty() => self.stored = true,
+                Word::Snapshotted(error) if error.is_empty() => self.wrote()?,
                 Word::Snapshotted(error) => return Err(BootError::Snapshot(error)),
                 Word::Ended(ended) => return Err(BootError::Ended(ended.detail)),
                 Word::Closed => return Err(BootError::Ended("its VMM is gone".to_owned())),
@@ -181,23 +233,58 @@ impl Boot {
         Ok(())
     }
 
+    /// What was asked for is written. In a rehearsal that was the first half: its command follows.
+    fn wrote(&mut self) -> Result<(), BootError> {
+        if self.purpose == Purpose::Store || self.commanded {
+            self.written = true;
+            return Ok(());
+        }
+        (self.commanded, self.asked, self.write_at) = (true, false, None);
+        let exec = Exec {
+            id: 1,
+            argv: vec![PROGRAM.to_vec()],
+            ..Exec::default()
+        };
+        Ok(self.guest.post(Role::Agent, Kind::Exec, &exec)?)
+    }
+
+    fn connected(&mut self, port: u32, socket: OwnedFd) -> Result<(), BootError> {
+        match port {
+            ports::CONTROL => {
+                self.guest.connected(port, socket);
+                if self.guest.is_restored() {
+                    self.assign()?;
+                }
+            }
+            ports::AGENT => self.guest.connected(port, socket),
+            // Its command writes nothing that matters.
+            _ => self.streams.push(socket),
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self) -> Result<(), BootError> {
+        let assignment = Assignment {
+            ttl_ms: u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX),
+            scratch_bytes: self.resources.scratch_bytes,
+            ..assignment::fresh("template")?
+        };
+        Ok(self.guest.post(Role::Init, Kind::Assignment, &assignment)?)
+    }
+
     fn hear(&mut self, said: &Said) -> Result<(), BootError> {
         match said {
-            Said::Hello(_) => {
-                let assignment = Assignment {
-                    ttl_ms: u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX),
-                    scratch_bytes: self.scratch_bytes,
-                    ..assignment::fresh("template")?
-                };
-                self.guest.post(Role::Init, Kind::Assignment, &assignment)?;
-            }
+            Said::Hello(_) => self.assign()?,
             Said::Ready(_) => self.ready = true,
             Said::Report(_) => self.reported = true,
+            Said::Resumed(_) => self.write_at = Some(Instant::now()),
+            // An image without it has shown enough.
+            Said::Exited(_) | Said::NotStarted(_) => self.write_at = Some(Instant::now()),
             Said::Goodbye(goodbye) => return Err(BootError::Ended(goodbye.detail.clone())),
             _ => {}
         }
-        if self.ready && self.reported {
-            self.rested.get_or_insert(Instant::now() + REST);
+        if self.purpose == Purpose::Store && self.ready && self.reported {
+            self.write_at.get_or_insert(Instant::now() + REST);
         }
         Ok(())
     }

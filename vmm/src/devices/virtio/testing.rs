@@ -10,6 +10,7 @@ use super::mmio::{F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1, Transport, register
 use crate::bus::BusDevice;
 use crate::interrupt::Interrupt;
 use crate::memory::GuestMemory;
+use crate::snapshot::SnapshotError;
 
 /// Bytes of the test guest's memory.
 pub(crate) const MEMORY: u64 = 32 << 20;
@@ -104,6 +105,18 @@ impl Driver {
         }
         self.add_status(status::DRIVER_OK);
         assert_eq!(self.read(register::STATUS), 15);
+    }
+
+    /// The same guest with its device in another VMM.
+    pub(crate) fn restored(
+        mut self,
+        device: impl VirtioDevice + 'static,
+    ) -> Result<Self, SnapshotError> {
+        let state = self.transport.save();
+        let interrupt = Interrupt::new(self.line.try_clone().unwrap());
+        let memory = self.memory.clone();
+        self.transport = Transport::restored(Box::new(device), memory, interrupt, &state)?;
+        Ok(self)
     }
 
     pub(crate) fn agree(&mut self, features: u64) {

@@ -7,6 +7,7 @@ use std::io::{Seek, Write};
 use super::super::mmio::register;
 use super::super::testing::{Driver, WRITE};
 use super::*;
+use crate::interrupt::CONFIGURATION;
 
 /// A drive of three and a half sectors, each byte its sector's number plus one.
 fn drive() -> File {
@@ -202,4 +203,30 @@ fn only_a_file_with_something_in_it_is_a_drive() {
     assert!(matches!(folder, Err(BlockError::NotAFile)));
     let device = Block::new(File::open("/dev/null").unwrap());
     assert!(matches!(device, Err(BlockError::NotAFile)));
+}
+
+#[test]
+fn a_drive_without_a_medium_may_be_given_one_when_restored_and_the_driver_is_told() {
+    let mut driver = Driver::started(Block::empty());
+    let capacity = |driver: &mut Driver| driver.read(register::CONFIG);
+    assert_eq!(capacity(&mut driver), 0);
+    let (status, _, _) = ask(&mut driver, &header(request::IN, 0), 512);
+    assert_eq!(status, Status::IoError as u8);
+    let mut driver = driver.restored(Block::new(drive()).unwrap()).unwrap();
+    assert_ne!(capacity(&mut driver), 0);
+    assert_eq!(driver.read(register::CONFIG_GENERATION), 1);
+    assert_eq!(
+        driver.read(register::INTERRUPT_STATUS) & CONFIGURATION,
+        CONFIGURATION
+    );
+    let (status, _, _) = ask(&mut driver, &header(request::IN, 0), 512);
+    assert_eq!(status, Status::Ok as u8);
+}
+
+#[test]
+fn a_medium_is_not_exchanged_for_one_of_another_size() {
+    let driver = Driver::started(Block::new(drive()).unwrap());
+    assert!(driver.restored(Block::empty()).is_err());
+    let driver = Driver::started(Block::new(drive()).unwrap());
+    assert!(driver.restored(Block::new(drive()).unwrap()).is_ok());
 }

@@ -6,6 +6,7 @@ use super::super::testing::{Driver, WRITE};
 use super::super::{DeviceError, Identity, VirtioDevice};
 use super::*;
 use crate::interrupt::{CONFIGURATION, USED_BUFFER};
+use crate::snapshot::TransportState;
 
 /// A device that gives chains back empty.
 #[derive(Default)]
@@ -266,16 +267,91 @@ fn a_reset_stops_the_device_and_it_can_start_again() {
 }
 
 #[test]
-fn stopping_returns_where_the_queues_stood() {
+fn a_restored_device_goes_on_where_the_queues_stood() {
     let mut driver = Driver::started(Echo::default());
+    for _ in 0..3 {
+        driver.send(1, &[(0x1000, 8, WRITE)]);
+        driver.kick(1);
+        assert!(driver.used(1).is_some());
+    }
+    // Offered, and the notification not served: it is found by looking.
     driver.send(1, &[(0x1000, 8, WRITE)]);
+    let mut driver = driver.restored(Echo::default()).unwrap();
+    assert_eq!(driver.read(register::STATUS), 15);
+    assert_eq!(driver.read(register::CONFIG_GENERATION), 0);
     driver.kick(1);
-    let states = driver.transport.stop();
-    let [Some(untouched), Some(used)] = &states[..] else {
-        panic!("{states:?}");
+    assert!(driver.used(1).is_some());
+    assert!(driver.used(1).is_none());
+    driver.send(0, &[(0x1000, 8, WRITE)]);
+    driver.kick(0);
+    assert!(driver.used(0).is_some());
+    assert!(!driver.needs_reset());
+}
+
+#[test]
+fn interrupts_not_acknowledged_are_raised_again() {
+    let mut driver = Driver::started(Echo::default());
+    driver.send(0, &[(0x1000, 8, WRITE)]);
+    driver.kick(0);
+    assert_eq!(driver.interrupts(), 1);
+    let mut driver = driver.restored(Echo::default()).unwrap();
+    assert_eq!(driver.interrupts(), 1);
+    assert_eq!(driver.read(register::INTERRUPT_STATUS), USED_BUFFER);
+}
+
+#[test]
+fn a_device_that_was_not_started_is_restored_unstarted() {
+    let mut driver = Driver::new(Echo::default());
+    driver.agree(F_VERSION_1);
+    let mut driver = driver.restored(Echo::default()).unwrap();
+    assert_eq!(driver.read(register::STATUS), 11);
+    driver.set_up_queue(0);
+    driver.add_status(status::DRIVER_OK);
+    driver.send(0, &[(0x1000, 8, WRITE)]);
+    driver.kick(0);
+    assert!(driver.used(0).is_some());
+}
+
+#[test]
+fn a_queue_that_was_broken_stays_broken() {
+    let mut driver = Driver::started(Echo::default());
+    driver.set_available(0, 1000);
+    driver.kick(0);
+    assert!(driver.needs_reset());
+    let mut driver = driver.restored(Echo::default()).unwrap();
+    assert!(driver.needs_reset());
+    driver.set_available(0, 1);
+    driver.kick(0);
+    assert!(driver.used(0).is_none());
+}
+
+#[test]
+fn state_of_another_device_or_outside_memory_is_refused() {
+    struct Other;
+    impl VirtioDevice for Other {
+        fn identity(&self) -> Identity {
+            Identity {
+                id: 43,
+                ..Echo::default().identity()
+            }
+        }
+        fn handle_queue(&mut self, _: usize, _: &mut Queues) -> Result<(), DeviceError> {
+            Ok(())
+        }
+    }
+    assert!(Driver::started(Echo::default()).restored(Other).is_err());
+    let driver = Driver::started(Echo::default());
+    let good = driver.transport.save();
+    let restore = |change: &dyn Fn(&mut TransportState)| {
+        let mut state = good.clone();
+        change(&mut state);
+        let line = EventFd::new(libc::EFD_NONBLOCK).unwrap();
+        let (memory, line) = (driver.memory.clone(), Interrupt::new(line));
+        Transport::restored(Box::new(Echo::default()), memory, line, &state)
     };
-    assert_eq!((untouched.next_avail, untouched.next_used), (0, 0));
-    assert_eq!((used.next_avail, used.next_used), (1, 1));
-    assert_eq!(used.used_ring, driver.rings[1].used);
-    assert_eq!(driver.read(register::STATUS), 0);
+    assert!(restore(&|_| {}).is_ok());
+    assert!(restore(&|state| state.queues[0].descriptors = u64::MAX).is_err());
+    assert!(restore(&|state| state.queues[0].size = 3).is_err());
+    assert!(restore(&|state| state.queues[1].next_available = 1 << 16).is_err());
+    assert!(restore(&|state| state.queues.truncate(1)).is_err());
 }

@@ -841,3 +841,65 @@ proptest! {
         prop_assert!(!wakes(&guest));
     }
 }
+
+impl Guest {
+    /// The same guest with its device in another VMM, and another supervisor.
+    fn restored(self) -> Self {
+        let flags = SocketFlags::CLOEXEC;
+        let (connector, supervisor) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let driver = self
+            .driver
+            .restored(Vsock::new(CID, connector, None).unwrap());
+        let mut guest = Self {
+            driver: driver.unwrap(),
+            supervisor,
+            ..self
+        };
+        guest.driver.kick(RX);
+        guest
+    }
+}
+
+#[test]
+fn a_restored_guest_goes_on_with_the_connection_it_has() {
+    let mut guest = guest();
+    let mut host = guest.connect(9);
+    guest.send(header(Op::Data, 9), b"before");
+    host.write_all(b"answer").unwrap();
+    guest.expect(Op::Data);
+    drop(host);
+    let mut guest = guest.restored();
+    let asked = guest.asked();
+    assert_eq!(asked.port, PORT);
+    let (mut host, passed) = UnixStream::pair().unwrap();
+    guest.answer(Body::Connected(Connected { id: asked.id }), Some(&passed));
+    host.set_nonblocking(true).unwrap();
+    host.write_all(b"after").unwrap();
+    // The socket is there, then it is readable; and what was taken may be told before.
+    let mut packets = (0..4).filter_map(|_| guest.receive());
+    let data = packets.find(|(packet, _)| packet.op == Some(Op::Data));
+    let (data, payload) = data.unwrap();
+    assert_eq!(payload, b"after");
+    assert_eq!(data.fwd_cnt, 6, "bytes taken are counted on");
+    guest.send(header(Op::Data, 9), b"more");
+    assert_eq!(read(&host), b"more");
+}
+
+#[test]
+fn a_connection_that_the_new_supervisor_refuses_or_that_is_not_whole_is_reset() {
+    let mut guest = guest();
+    let _refused = guest.connect(9);
+    let _half = guest.connect(10);
+    let mut shut = header(Op::Shutdown, 10);
+    shut.flags = 2;
+    guest.send(shut, &[]);
+    let mut guest = guest.restored();
+    let (reset, _) = guest.expect(Op::Reset);
+    assert_eq!(reset.dst_port, 10);
+    let id = guest.asked().id;
+    guest.answer(Body::Refused(Refused { id }), None);
+    let (reset, _) = guest.expect(Op::Reset);
+    assert_eq!(reset.dst_port, 9);
+    guest.expect_nothing();
+}
