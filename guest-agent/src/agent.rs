@@ -9,7 +9,9 @@
 use std::io;
 use std::sync::Arc;
 
-use protocol::messages::{Exec, Hello, ReadFiles, Ready, Resize, Signal, WriteFiles};
+use protocol::messages::{
+    Continue, Exec, Hello, Paused, ReadFiles, Ready, Resize, Signal, WriteFiles,
+};
 use protocol::{Frame, FrameError, Kind, ports};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -20,6 +22,7 @@ use crate::exec::request::Refusal;
 use crate::files::{Copies, Copy};
 use crate::guest::{self, Guest};
 use crate::link::{Connect, Link};
+use crate::pause;
 
 /// Most commands at once: each has up to seven descriptors and 128 KiB of buffers.
 const MAX_COMMANDS: usize = 128;
@@ -63,6 +66,8 @@ struct Agent<'a> {
     copies: Copies,
     buffer: Vec<u8>,
     oom_seen: u64,
+    /// A copy of the guest is being taken: nothing of a command is looked at meanwhile.
+    paused: bool,
 }
 
 /// Connects to the supervisor, says *ready*, and serves until that connection ends.
@@ -83,6 +88,7 @@ pub fn serve(guest: &Guest, connect: Arc<dyn Connect>) -> Result<(), AgentError>
         commands: Vec::new(),
         buffer: vec![0; BUFFER],
         oom_seen: 0,
+        paused: false,
     };
     loop {
         agent.round()?;
@@ -134,7 +140,8 @@ impl Agent<'_> {
         let heed = self.host.backlog() < MAX_BACKLOG;
         let host = self.host.interest(heed);
         let mut fds = vec![PollFd::new(&self.host, host)];
-        for command in &self.commands {
+        let watched = self.commands.iter().filter(|_| !self.paused);
+        for command in watched {
             command.watch(&mut |part, fd, flags| {
                 sources.push(Source::Command(command.id(), part));
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
@@ -203,9 +210,36 @@ impl Agent<'_> {
                 let WriteFiles { id, path } = frame.decode(Kind::WriteFiles)?;
                 self.copy(Copy::Write { id, path })?;
             }
+            Kind::Pause => self.pause()?,
+            Kind::Continue => {
+                let Continue { copy } = frame.decode(Kind::Continue)?;
+                self.go_on(copy);
+            }
             kind => return Err(FrameError::Unexpected { kind }.into()),
         }
         Ok(())
+    }
+
+    fn pause(&mut self) -> Result<(), FrameError> {
+        let frozen = pause::freeze();
+        self.paused = frozen.is_ok();
+        let error = frozen
+            .err()
+            .map(|e| format!("the commands do not stop: {e}"));
+        let error = error.unwrap_or_default();
+        self.host.send(Kind::Paused, &Paused { error })
+    }
+
+    /// In a copy the streams' connections are gone; the copy's own come before anything runs.
+    fn go_on(&mut self, copy: bool) {
+        self.paused = false;
+        if copy {
+            for command in &mut self.commands {
+                command.reconnect(|| self.connect.connect(ports::STDIO));
+            }
+        }
+        // Fails only where there is no such group; then nothing was stopped.
+        let _ = pause::thaw();
     }
 
     fn copy(&mut self, copy: Copy) -> Result<(), AgentError> {

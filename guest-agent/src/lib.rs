@@ -19,6 +19,7 @@ mod exec;
 mod files;
 mod guest;
 mod link;
+mod pause;
 mod sys;
 
 pub use agent::{AgentError, serve};

@@ -12,7 +12,7 @@ use crate::control::{Control, ControlError};
 use crate::identity::Identity;
 use crate::life::Life;
 use crate::mounts::{MountError, Roots};
-use crate::{clock, commands, identity, mounts, sys};
+use crate::{clock, commands, identity, kmsg, mounts, sys};
 
 /// Why a guest was not set up. The host shows it, sources included.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,10 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
     let roots = mounts::late(assignment.scratch_bytes, assignment.workspace)?;
     report.mounted_ns = clock::now();
     let identity = Identity::open();
-    identity.apply(&assignment);
+    if let Err(e) = identity.apply(&assignment) {
+        // This kernel has just booted, and has what it gathered itself.
+        kmsg::warn(&format!("could not add entropy: {e}"));
+    }
     identity::loopback();
     commands::make_group().map_err(BootError::Group)?;
     let agent = program.start().map_err(BootError::Agent)?;

@@ -231,7 +231,9 @@ impl Guest {
         let now = clock::now();
         self.life = Life::new(now, assignment);
         self.beats = 0;
-        self.identity.apply(assignment);
+        self.identity
+            .apply(assignment)
+            .map_err(TakeUpError::Entropy)?;
         self.roots
             .change(assignment.scratch_bytes, assignment.workspace)?;
         let boot_ns = clock::now();
@@ -266,6 +268,8 @@ impl Guest {
 /// Why a guest could not become another.
 #[derive(Debug, thiserror::Error)]
 enum TakeUpError {
+    #[error("could not add entropy, without which guests of one template make the same keys")]
+    Entropy(#[source] std::io::Error),
     #[error("could not mount what the assignment names")]
     Mount(#[from] MountError),
     #[error("could not tell the host")]

@@ -17,6 +17,8 @@ use protocol::messages::Assignment;
 
 use crate::{kmsg, sys};
 
+/// Where a copy is told that it is one.
+const TOLD: &str = "/run/ampoule";
 /// machine-id(5).
 const MACHINE_ID: &str = "/etc/machine-id";
 
@@ -41,33 +43,41 @@ impl Identity {
     }
 
     /// Applies all of it.
-    pub(crate) fn apply(&self, assignment: &Assignment) {
+    ///
+    /// # Errors
+    /// The entropy, which a guest that was restored cannot be without: it would make the same
+    /// keys as every other of its template.
+    pub(crate) fn apply(&self, assignment: &Assignment) -> std::io::Result<()> {
         if !assignment.hostname.is_empty() {
-            or_warn(
-                "set the host name",
-                sethostname(assignment.hostname.as_bytes()),
-            );
+            let name = assignment.hostname.as_bytes();
+            or_warn("set the host name", sethostname(name));
         }
         or_warn("set the wall clock", set_clock(assignment.realtime_ns));
-        if let Some(device) = self
-            .random
-            .as_ref()
-            .filter(|_| !assignment.entropy.is_empty())
-        {
-            or_warn("add entropy", sys::add_entropy(device, &assignment.entropy));
+        if !assignment.copy_of.is_empty() {
+            or_warn("tell the task that it is a copy", tell_copy(assignment));
         }
-        if let Some(file) = self
-            .machine_id
-            .as_ref()
-            .filter(|_| !assignment.machine_id.is_empty())
-        {
+        if let (false, Some(file)) = (assignment.machine_id.is_empty(), &self.machine_id) {
             let line = format!("{}\n", assignment.machine_id);
-            or_warn(
-                "write the machine id",
-                file.write_all_at(line.as_bytes(), 0),
-            );
+            let written = file.write_all_at(line.as_bytes(), 0);
+            or_warn("write the machine id", written);
+        }
+        match (assignment.entropy.is_empty(), &self.random) {
+            (true, _) => Ok(()),
+            (false, Some(device)) => sys::add_entropy(device, &assignment.entropy),
+            (false, None) => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
+}
+
+/// The task of a copied guest learns that it is one, and of which: its programs may have random
+/// generators, connections and names of their own to renew.
+fn tell_copy(assignment: &Assignment) -> std::io::Result<()> {
+    std::fs::create_dir_all(TOLD)?;
+    std::fs::write(format!("{TOLD}/task"), format!("{}\n", assignment.task))?;
+    std::fs::write(
+        format!("{TOLD}/copy-of"),
+        format!("{}\n", assignment.copy_of),
+    )
 }
 
 /// A line in the kernel's log for what failed.

@@ -84,6 +84,12 @@ kinds! {
     /// Host to agent: receive a file tree over a new connection. [`crate::messages::WriteFiles`].
     WriteFiles = 40, cap TEXT;
 
+    /// Host to agent: stop every command where it is. [`crate::messages::Pause`].
+    Pause = 41, cap SMALL;
+    /// Agent to host: they have stopped. [`crate::messages::Paused`].
+    Paused = 42, cap TEXT;
+    /// Host to agent: let them go on. [`crate::messages::Continue`].
+    Continue = 43, cap SMALL;
     /// Bytes for the command's stdin (raw body).
     Stdin = 48, cap DATA_CAP;
     /// stdin has ended (empty body).

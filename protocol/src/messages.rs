@@ -311,6 +311,26 @@ pub struct WriteFiles {
     pub path: Vec<u8>,
 }
 
+/// Host to agent: stop every command where it is, for a copy of the guest to be taken.
+#[derive(Clone, PartialEq, Message)]
+pub struct Pause {}
+
+/// Agent to host: every command has stopped, or could not be.
+#[derive(Clone, PartialEq, Message)]
+pub struct Paused {
+    /// Empty when all went well, else one line for people; the commands go on then.
+    #[prost(string, tag = "1")]
+    pub error: String,
+}
+
+/// Host to agent: let the commands go on.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Continue {
+    /// In a copy of the guest: their streams are gone, and are to be connected anew.
+    #[prost(bool, tag = "1")]
+    pub copy: bool,
+}
+
 /// What an entry of a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]

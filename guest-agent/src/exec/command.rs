@@ -221,6 +221,28 @@ impl Command {
         Ok(())
     }
 
+    /// This is a copy of the guest the command was started in. Its output up to here went there,
+    /// what it writes from here on goes to a connection of its own; its stdin has ended.
+    pub(crate) fn reconnect(&mut self, connect: impl FnOnce() -> std::io::Result<OwnedFd>) {
+        if !matches!(self.output, Output::Open | Output::Ended) {
+            return self.lose();
+        }
+        let attached = connect().and_then(Link::new).and_then(|mut link| {
+            let attach = Attach { id: self.id };
+            link.send(Kind::Attach, &attach)
+                .map_err(std::io::Error::other)?;
+            Ok(link)
+        });
+        match attached {
+            Ok(link) => {
+                self.link = link;
+                self.output = Output::Open;
+                self.input.end();
+            }
+            Err(_) => self.lose(),
+        }
+    }
+
     /// A moment has come.
     pub(crate) fn tick(&mut self, now: u64) {
         if matches!(self.output, Output::Lingering { until } if now >= until) {

@@ -161,6 +161,7 @@ mod tests {
             start_timeout_ms: None,
             debug_console: false,
             cold: false,
+            copy_of: None,
         };
         Task {
             id: "7k3m9qwe".parse().unwrap(),

@@ -67,6 +67,9 @@ pub enum Request {
     Signal(u32),
     /// This client's terminal has a new size.
     Resize(Size),
+    /// Write a snapshot of the guest for copies to start from; answered by `Drive` for each of its
+    /// drives, then `Snapshot`, or by `Refused`.
+    Fork,
     /// End in good order: SIGTERM, and SIGKILL after so many milliseconds.
     Stop(u64),
     /// End now.
@@ -94,6 +97,16 @@ pub enum Event {
         code: u8,
         /// One line, if there is more to say.
         detail: Option<String>,
+    },
+    /// A drive of the guest is the descriptor of this packet; without one it has no medium.
+    Drive {
+        /// Whether there is a descriptor.
+        medium: bool,
+    },
+    /// The snapshot is the descriptor of this packet.
+    Snapshot {
+        /// What is left of the task's time to live, milliseconds.
+        ttl_left_ms: u64,
     },
     /// It was heard: `Stop` or `Kill` begins.
     Accepted,

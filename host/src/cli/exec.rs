@@ -169,7 +169,8 @@ impl Session {
                 Event::Failed { code, detail } => self.ended(code, Some(detail)),
                 Event::Exited { code, detail } => self.ended(code, detail),
                 Event::Refused(why) => return Err(ClientError::Refused(why).into()),
-                Event::Started | Event::Accepted => {}
+                Event::Started | Event::Accepted | Event::Drive { .. } | Event::Snapshot { .. } => {
+                }
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ mod complaint;
 mod cp;
 mod doctor;
 mod exec;
+mod fork;
 mod image;
 mod inspect;
 mod kill;
@@ -63,6 +64,7 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Exec(exec::Exec),
+    Fork(fork::Fork),
     Ps(ps::Ps),
     Logs(logs::Logs),
     Inspect(inspect::Inspect),
@@ -229,6 +231,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),
+        Command::Fork(fork) => fork.execute(&folders),
         Command::Template(template) => template.execute(&folders),
     }
 }

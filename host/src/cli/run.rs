@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,8 +12,8 @@ use serde_json::json;
 use vmm::config::{MemoryMib, VcpuCount};
 
 use super::progress::Progress;
+use super::supervise::{Order, Status, Supervised};
 use super::{CliError, say, values};
-use crate::cli::supervise::Status;
 use crate::folders::Folders;
 use crate::settings::{MAX_TTL, Settings};
 use crate::stdio::{Input, Output, Terminal};
@@ -109,7 +108,7 @@ impl Run {
         let (json, detach, tty) = (self.json, self.detach, self.tty);
         let spec = self.spec(&settings)?;
         if detach {
-            return detached(&spec);
+            return detached(spec);
         }
         let files = {
             let _progress = spec
@@ -169,6 +168,7 @@ impl Run {
             start_timeout_ms: self.start_timeout.map(millis),
             debug_console: self.debug_console,
             cold: self.cold,
+            copy_of: None,
         })
     }
 
@@ -301,32 +301,13 @@ fn summary(id: Option<&TaskId>, outcome: &Outcome) -> serde_json::Value {
 }
 
 /// Leaves a supervisor of its own behind and says what it says.
-fn detached(spec: &Spec) -> Result<u8, CliError> {
-    let failed = || CliError::io("cannot start a supervisor");
-    let own = std::env::current_exe().map_err(failed())?;
-    let mut command = Command::new(own);
-    command
-        .arg("supervise")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(failed())?;
-    let json = serde_json::to_vec(spec).map_err(|e| failed()(e.into()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&json).map_err(failed())?;
-    }
-    let mut said = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        io::Read::read_to_string(&mut stdout, &mut said).map_err(failed())?;
-    }
-    match serde_json::from_str(&said) {
-        Ok(Status::Started(id)) => say(id.as_str()).map(|()| 0),
-        Ok(Status::Failed { code, detail }) => {
+fn detached(spec: Spec) -> Result<u8, CliError> {
+    match Supervised::start(&Order { spec, copy: None })?.status()? {
+        Status::Started(id) => say(id.as_str()).map(|()| 0),
+        Status::Failed { code, detail } => {
             eprintln!("ampoule: {detail}");
             Ok(code)
         }
-        Err(_) => Err(CliError::Usage(
-            "the supervisor ended without a word".to_owned(),
-        )),
     }
 }
 

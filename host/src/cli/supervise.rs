@@ -6,6 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,35 @@ const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQU
 #[derive(Debug, Args)]
 pub(super) struct Supervise {}
 
+/// What it gets.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// The task.
+    pub(super) spec: Spec,
+    /// For a copy of a running guest: where its files can be opened until we have answered.
+    #[serde(default)]
+    pub(super) copy: Option<CopyFiles>,
+}
+
+/// The files of a copy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CopyFiles {
+    pub(super) snapshot: PathBuf,
+    /// `None` for a drive without a medium.
+    pub(super) drives: Vec<Option<PathBuf>>,
+}
+
+impl CopyFiles {
+    fn open(&self) -> io::Result<(File, Vec<Option<File>>)> {
+        let drives = self.drives.iter();
+        let drives = drives.map(|path| path.as_ref().map(File::open).transpose());
+        Ok((
+            File::open(&self.snapshot)?,
+            drives.collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
 /// What the supervisor says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +70,38 @@ pub(super) enum Status {
         /// One line.
         detail: String,
     },
+}
+
+/// A supervisor that was started and has not answered.
+#[derive(Debug)]
+pub(super) struct Supervised(Child);
+
+impl Supervised {
+    /// Starts one.
+    pub(super) fn start(order: &Order) -> Result<Self, CliError> {
+        let failed = || CliError::io("cannot start a supervisor");
+        let own = std::env::current_exe().map_err(failed())?;
+        let mut command = Command::new(own);
+        command.arg("supervise");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(failed())?;
+        let json = serde_json::to_vec(order).map_err(|e| failed()(e.into()))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&json).map_err(failed())?;
+        }
+        Ok(Self(child))
+    }
+
+    /// Waits for its answer.
+    pub(super) fn status(mut self) -> Result<Status, CliError> {
+        let mut said = String::new();
+        if let Some(mut stdout) = self.0.stdout.take() {
+            let failed = CliError::io("cannot start a supervisor");
+            stdout.read_to_string(&mut said).map_err(failed)?;
+        }
+        serde_json::from_str(&said)
+            .map_err(|_| CliError::Usage("the supervisor ended without a word".to_owned()))
+    }
 }
 
 impl Supervise {
@@ -62,10 +125,17 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
     let mut json = Vec::new();
     let failed = || CliError::io("cannot take the task over");
     io::stdin().read_to_end(&mut json).map_err(failed())?;
-    let spec: Spec = serde_json::from_slice(&json).map_err(|e| failed()(e.into()))?;
+    let order: Order = serde_json::from_slice(&json).map_err(|e| failed()(e.into()))?;
+    let Order { spec, copy } = order;
     // A session of its own: no terminal of the caller's reaches it. Fails only for a leader.
     let _ = rustix::process::setsid();
-    let files = Files::open(folders, &spec)?;
+    let files = match copy {
+        None => Files::open(folders, &spec)?,
+        Some(copy) => {
+            let (snapshot, drives) = copy.open().map_err(failed())?;
+            Files::of_copy(snapshot, drives)?
+        }
+    };
     let streams = Streams {
         input: None,
         stdout: Output::nowhere(),

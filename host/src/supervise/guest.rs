@@ -5,6 +5,8 @@
 //! control:  Hello ─► Assignment ─► BootReport, Heartbeat* ─► Goodbye
 //! agent:    Hello ─► Ready ─► (Exec ─► Started | ExecFailed ─► Exited)*
 //! restored: Assignment ─► Resumed, on the control connection; then as above
+//! copied:   Pause ─► Paused ─► Continue, on the agent's, with a snapshot between the last two;
+//!           in the copy Assignment ─► Resumed, Continue
 //! ```
 //!
 //! The greeting comes first and once, in this version; anything else breaks the protocol, and
@@ -13,9 +15,8 @@
 
 use std::os::fd::OwnedFd;
 
-use prost::Message;
 use protocol::messages::{
-    BootReport, ExecFailed, Exited, Goodbye, Heartbeat, Hello, Ready, Resumed, Started,
+    BootReport, ExecFailed, Exited, Goodbye, Heartbeat, Hello, Paused, Ready, Resumed, Started,
 };
 use protocol::{Frame, FrameError, Kind, VERSION, ports};
 
@@ -37,6 +38,7 @@ const AGENT: &[Kind] = &[
     Kind::Started,
     Kind::ExecFailed,
     Kind::Exited,
+    Kind::Paused,
 ];
 
 /// How a guest broke the protocol.
@@ -70,6 +72,8 @@ pub enum Said {
     Ready(Ready),
     /// A restored guest has taken up its assignment; its agent was ready before.
     Resumed(Resumed),
+    /// All commands stand still, or do not.
+    Paused(Paused),
     /// A command runs.
     Started(Started),
     /// A command did not start.
@@ -192,7 +196,7 @@ impl Guest {
     ///
     /// # Errors
     /// When the guest does not read.
-    pub fn post(&mut self, role: Role, kind: Kind, body: &impl Message) -> Result<(), GuestError> {
+    pub fn post(&mut self, role: Role, kind: Kind, body: &[u8]) -> Result<(), GuestError> {
         match &mut self.link(role).wire {
             Some(wire) if wire.is_open() => Ok(wire.post(kind, body)?),
             _ => Ok(()),
@@ -209,6 +213,7 @@ fn parse(frame: &Frame) -> Result<Said, FrameError> {
         Kind::Goodbye => Said::Goodbye(frame.decode(kind)?),
         Kind::Ready => Said::Ready(frame.decode(kind)?),
         Kind::Resumed => Said::Resumed(frame.decode(kind)?),
+        Kind::Paused => Said::Paused(frame.decode(kind)?),
         Kind::Started => Said::Started(frame.decode(kind)?),
         Kind::ExecFailed => Said::NotStarted(frame.decode(kind)?),
         Kind::Exited => Said::Exited(frame.decode(kind)?),

@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -46,9 +46,6 @@ pub enum MachineError {
 /// The VMM's binary.
 pub const VMM: &str = "ampoule-vmm";
 
-/// The drives a template has: the root, and one without a medium for a workspace.
-const DRIVES: usize = 2;
-
 /// Everything a VMM is started with.
 #[derive(Debug)]
 pub struct Launch {
@@ -64,8 +61,8 @@ pub struct Launch {
     pub debug_console: bool,
     /// `/dev/kvm`.
     pub kvm: File,
-    /// The kernel.
-    pub kernel: File,
+    /// The kernel to boot.
+    pub kernel: Option<File>,
     /// A snapshot to go on from; then the kernel is not used.
     pub snapshot: Option<File>,
     /// The root, then the workspace; `None` for a drive without a medium.
@@ -113,10 +110,18 @@ impl Machine {
         let (connector, vmm_connector) = pair().map_err(prepare("its connector socket"))?;
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(prepare("/dev/null"))?;
-        let args = config(launch, &vmm_life, &vmm_connector).to_args();
+        let (origin, begins_from) = match (&launch.snapshot, &launch.kernel) {
+            (Some(file), _) => (Origin::Snapshot(file.as_raw_fd()), file),
+            (None, Some(file)) => (Origin::Kernel(file.as_raw_fd()), file),
+            (None, None) => {
+                let missing = io::Error::from(io::ErrorKind::NotFound);
+                return Err(prepare("what it begins from")(missing));
+            }
+        };
+        let args = config(launch, origin, &vmm_life, &vmm_connector).to_args();
         let mut inherit: Vec<BorrowedFd<'_>> = vec![
             launch.kvm.as_fd(),
-            launch.snapshot.as_ref().unwrap_or(&launch.kernel).as_fd(),
+            begins_from.as_fd(),
             vmm_life.as_fd(),
             vmm_connector.as_fd(),
         ];
@@ -280,7 +285,7 @@ fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-fn config(launch: &Launch, life: &OwnedFd, connector: &OwnedFd) -> Config {
+fn config(launch: &Launch, origin: Origin, life: &OwnedFd, connector: &OwnedFd) -> Config {
     Config {
         vcpus: launch.vcpus,
         memory: launch.memory,
@@ -288,28 +293,17 @@ fn config(launch: &Launch, life: &OwnedFd, connector: &OwnedFd) -> Config {
         debug_console: launch.debug_console,
         descriptors: Descriptors {
             kvm: launch.kvm.as_raw_fd(),
-            origin: match &launch.snapshot {
-                Some(snapshot) => Origin::Snapshot(snapshot.as_raw_fd()),
-                None => Origin::Kernel(launch.kernel.as_raw_fd()),
-            },
+            origin,
             control: life.as_raw_fd(),
             connector: connector.as_raw_fd(),
             vsock: launch.vsock.as_ref().map(AsRawFd::as_raw_fd),
-            drives: drives(launch),
+            drives: launch
+                .drives
+                .iter()
+                .map(|drive| drive.as_ref().map(AsRawFd::as_raw_fd))
+                .collect(),
         },
     }
-}
-
-/// A restored guest has the drives of its template, whether there is something to put in or not.
-fn drives(launch: &Launch) -> Vec<Option<RawFd>> {
-    let given = launch.drives.iter();
-    let mut drives: Vec<_> = given
-        .map(|drive| drive.as_ref().map(AsRawFd::as_raw_fd))
-        .collect();
-    if launch.snapshot.is_some() {
-        drives.resize(drives.len().max(DRIVES), None);
-    }
-    drives
 }
 
 /// When the process `pid` started, in clock ticks after boot: field 22 of proc(5)'s stat, which

@@ -210,6 +210,7 @@ mod tests {
                 start_timeout_ms: None,
                 debug_console: false,
                 cold: false,
+                copy_of: None,
             },
             process,
             outcome: None,

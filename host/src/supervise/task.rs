@@ -46,6 +46,9 @@ pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Records removed by one run at most, so that none pays for many.
 const PRUNED_AT_ONCE: usize = 16;
 
+/// The drives of a template's guest: the root, and one for a workspace.
+const TEMPLATE_DRIVES: usize = 2;
+
 /// Ids tried before giving up.
 const IDS: u32 = 16;
 
@@ -100,13 +103,14 @@ pub enum TaskError {
 #[derive(Debug)]
 pub struct Files {
     kvm: File,
-    kernel: File,
-    drives: Vec<File>,
+    kernel: Option<File>,
+    /// The root, then the workspace; `None` for a drive without a medium.
+    drives: Vec<Option<File>>,
     vmm: PathBuf,
     /// The guest as it is stored, or why there is none.
-    template: Result<File, Cold>,
-    /// Under which it is stored.
-    key: Key,
+    snapshot: Result<File, Cold>,
+    /// Under which a template is stored.
+    key: Option<Key>,
     /// The image's own environment.
     env: Vec<Bytes>,
 }
@@ -123,7 +127,7 @@ impl Files {
         let (kernel_is, kernel) = catalogue.open(KERNEL, Kind::Kernel)?;
         let (image, root) = catalogue.open(&spec.image, Kind::Image)?;
         fits(&kernel, spec.resources.memory_mib)?;
-        let mut drives = vec![root];
+        let mut drives = vec![Some(root)];
         if let Some(folder) = &spec.workspace {
             let workspace = workspace::open(folders, folder)?;
             for (path, why) in &workspace.skipped.named {
@@ -135,34 +139,58 @@ impl Files {
                 0 => {}
                 more => eprintln!("ampoule: left out of the workspace: {more} more"),
             }
-            drives.push(workspace.file);
+            drives.push(Some(workspace.file));
         }
-        let vmm = binaries()
-            .map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?
-            .join(VMM);
-        if !vmm.is_file() {
-            return Err(MachineError::NoVmm(vmm).into());
-        }
+        let vmm = vmm_binary()?;
         let digests = (image.sha256.as_str(), kernel_is.sha256.as_str());
         let key = Key::new(digests, &spec.resources, &vmm).map_err(prepare("look at", &vmm))?;
-        let template = match (spec.cold, spec.debug_console) {
+        let snapshot = match (spec.cold, spec.debug_console) {
             (true, _) => Err(Cold::Asked),
             (_, true) => Err(Cold::Console),
             _ => Templates::new(folders).open(&key),
         };
+        if snapshot.is_ok() {
+            // A template's guest has a drive for a workspace, whether there is one or not.
+            drives.resize_with(TEMPLATE_DRIVES, || None);
+        }
         let env = image
             .env
             .iter()
             .map(|(name, value)| Bytes::Text(format!("{name}={value}")));
         Ok(Self {
             kvm,
-            kernel,
+            kernel: Some(kernel),
             drives,
             vmm,
-            template,
-            key,
+            snapshot,
+            key: Some(key),
             env: env.collect(),
         })
+    }
+
+    /// What a copy of a running guest is made of.
+    ///
+    /// # Errors
+    /// As [`TaskError`] says; nothing was changed.
+    pub fn of_copy(snapshot: File, drives: Vec<Option<File>>) -> Result<Self, TaskError> {
+        Ok(Self {
+            kvm: kvm::open()?,
+            kernel: None,
+            drives,
+            vmm: vmm_binary()?,
+            snapshot: Ok(snapshot),
+            key: None,
+            env: Vec::new(),
+        })
+    }
+}
+
+fn vmm_binary() -> Result<PathBuf, TaskError> {
+    let folder = binaries().map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?;
+    let vmm = folder.join(VMM);
+    match vmm.is_file() {
+        true => Ok(vmm),
+        false => Err(MachineError::NoVmm(vmm).into()),
     }
 }
 
@@ -285,7 +313,7 @@ impl<'a> Task<'a> {
         let own = std::mem::take(&mut spec.env);
         spec.env = files.env.iter().cloned().chain(own).collect();
         let key = files.key.clone();
-        let (launch, mut cold) = self.launch(&spec, files, &folder)?;
+        let (launch, cold) = self.launch(&spec, files, &folder)?;
         say_if_a_fault(cold.as_ref());
         let api = sockets::listener(&self.runtime.join(sockets::API));
         let clients = api
@@ -297,6 +325,8 @@ impl<'a> Task<'a> {
             spec: &spec,
             launch,
             folder: self.runtime.clone(),
+            scratch: folder.clone(),
+            is_copy: spec.copy_of.is_some(),
             clients,
             cgroup: self.cgroup.as_ref(),
             cgroup_note,
@@ -306,27 +336,23 @@ impl<'a> Task<'a> {
             forward_signals: front.forward_signals,
             log: Some(log),
         };
-        let (store, id, folders) = (self.store, &self.id, self.folders);
+        let mut origin = Origin {
+            folders: self.folders,
+            spec: &spec,
+            key,
+            cold,
+        };
+        let (store, id) = (self.store, &self.id);
         let mut failure = None;
         let mut finished = run::run(job, &mut |notice| match notice {
             Notice::Cloned(process) => failure = store.running(id, &process).err(),
-            Notice::Refused(why) => {
-                Templates::new(folders).remove(&key);
-                cold = Some(Cold::Refused(why));
-                say_if_a_fault(cold.as_ref());
-            }
+            Notice::Refused(why) => origin.refused(why),
             Notice::Started => {
                 on_start(id);
-                if cold.as_ref().is_some_and(Cold::wants_template) {
-                    let (image, resources) = (spec.image.clone(), spec.resources.clone());
-                    template::make::in_background(&Request { image, resources });
-                }
+                origin.want_template();
             }
         })?;
-        finished.outcome.start = Some(match cold {
-            None => Start::Restored,
-            Some(cold) => Start::Cold(crate::cli::chain(&cold)),
-        });
+        finished.outcome.start = Some(origin.start());
         if let Some(error) = failure {
             eprintln!(
                 "ampoule: the task's process is not recorded: {}",
@@ -356,7 +382,7 @@ impl<'a> Task<'a> {
             .create(true)
             .mode(0o600)
             .open(folder.join("vmm.log"));
-        let (snapshot, cold) = match files.template {
+        let (snapshot, cold) = match files.snapshot {
             Ok(snapshot) => (Some(snapshot), None),
             Err(cold) => (None, Some(cold)),
         };
@@ -369,7 +395,7 @@ impl<'a> Task<'a> {
             kvm: files.kvm,
             kernel: files.kernel,
             snapshot,
-            drives: files.drives.into_iter().map(Some).collect(),
+            drives: files.drives,
             vsock: Some(vsock),
             lock: Some(lock),
             stderr: stderr.map_err(prepare("write vmm.log", folder))?,
@@ -411,6 +437,43 @@ impl Drop for Task<'_> {
             );
         }
         let _ = fs::remove_dir_all(&self.runtime);
+    }
+}
+
+/// What a guest begins from, and what is to follow from that.
+struct Origin<'a> {
+    folders: &'a Folders,
+    spec: &'a Spec,
+    /// Of its template; a copy has none.
+    key: Option<Key>,
+    /// Why it boots, if it does.
+    cold: Option<Cold>,
+}
+
+impl Origin<'_> {
+    /// The VMM did not take the template.
+    fn refused(&mut self, why: String) {
+        if let Some(key) = &self.key {
+            Templates::new(self.folders).remove(key);
+        }
+        self.cold = Some(Cold::Refused(why));
+        say_if_a_fault(self.cold.as_ref());
+    }
+
+    /// Has a template made where the next such task would miss one.
+    fn want_template(&self) {
+        if self.cold.as_ref().is_some_and(Cold::wants_template) {
+            let (image, resources) = (self.spec.image.clone(), self.spec.resources.clone());
+            template::make::in_background(&Request { image, resources });
+        }
+    }
+
+    fn start(&self) -> Start {
+        match &self.cold {
+            Some(cold) => Start::Cold(crate::cli::chain(cold)),
+            None if self.spec.copy_of.is_some() => Start::Copied,
+            None => Start::Restored,
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use prost::Message;
 use protocol::frame::{HEADER_LEN, Header};
 use protocol::{Frame, FrameError, Kind};
 use rustix::io::Errno;
@@ -99,9 +98,9 @@ impl Wire {
     ///
     /// # Errors
     /// When the guest has not read megabytes of earlier ones.
-    pub fn post(&mut self, kind: Kind, message: &impl Message) -> Result<(), FrameError> {
+    pub fn post(&mut self, kind: Kind, body: &[u8]) -> Result<(), FrameError> {
         let mut frame = Vec::new();
-        protocol::write_message(&mut frame, kind, message)?;
+        protocol::write_frame(&mut frame, kind, body)?;
         if self.outbox.len().saturating_add(frame.len()) > BACKLOG {
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
@@ -134,6 +133,7 @@ impl AsFd for Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message;
     use protocol::messages::{Hello, Signal};
     use std::io::Write;
     use std::os::unix::net::UnixStream;
@@ -181,6 +181,7 @@ mod tests {
             argv: vec![vec![b'x'; 500_000]],
             ..Default::default()
         };
+        let exec = exec.encode_to_vec();
         let refused = (0..100).any(|_| wire.post(Kind::Exec, &exec).is_err());
         assert!(refused && wire.is_sending());
     }
@@ -191,7 +192,7 @@ mod tests {
         drop(guest);
         wire.receive().unwrap();
         assert!(!wire.is_open());
-        wire.post(Kind::Signal, &Signal { id: 1, signal: 15 })
-            .unwrap();
+        let signal = Signal { id: 1, signal: 15 }.encode_to_vec();
+        wire.post(Kind::Signal, &signal).unwrap();
     }
 }

@@ -172,6 +172,8 @@ pub enum Start {
     Restored,
     /// By booting, and why.
     Cold(String),
+    /// From a snapshot of another task.
+    Copied,
 }
 
 /// All that is known of a task that ended.

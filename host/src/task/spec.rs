@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TaskId;
+
 /// Bytes that are usually text: JSON text where they are UTF-8, else an array of numbers.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -100,6 +102,9 @@ pub struct Spec {
     /// Boot, though a template may be there.
     #[serde(default)]
     pub cold: bool,
+    /// The task whose guest this one's was copied from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<TaskId>,
 }
 
 impl Spec {

@@ -14,6 +14,7 @@
 mod copy;
 mod detached;
 mod faults;
+mod fork;
 mod harness;
 mod images;
 mod limits;

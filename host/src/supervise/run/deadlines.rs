@@ -141,6 +141,7 @@ impl Supervisor<'_> {
             },
             ending.goodbye.map(|at| at + GOODBYE).filter(|_| live),
             ending.lost.map(|at| at + LOST).filter(|_| live),
+            self.fork.as_ref().map(|fork| fork.until),
             ending.drained().filter(|_| live && !self.is_blocked()),
             ending
                 .stop
@@ -156,6 +157,7 @@ impl Supervisor<'_> {
 
     /// Does what is due.
     pub(super) fn look_at_the_clock(&mut self, now: Instant) {
+        self.look_at_fork(now);
         if self.machine.ending().is_some() {
             self.ending.reaped.get_or_insert(now);
             return;

@@ -15,11 +15,13 @@
 //! [`super::verdict`] says afterwards what they mean.
 
 mod deadlines;
+mod fork;
 mod requests;
 mod restore;
 mod words;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -44,6 +46,7 @@ use crate::sys::signals::Signals;
 use crate::task::{Outcome, Spec, TaskId};
 use deadlines::Ending;
 pub use deadlines::VMM_MARGIN;
+use fork::Fork;
 
 /// The number of the task's own command in the guest.
 const MAIN: u32 = 1;
@@ -84,6 +87,10 @@ pub struct Job<'a> {
     pub launch: Launch,
     /// Its runtime folder.
     pub folder: PathBuf,
+    /// Where its record is kept.
+    pub scratch: PathBuf,
+    /// The guest goes on from the middle of another task's.
+    pub is_copy: bool,
     /// Its clients.
     pub clients: Clients,
     /// Its cgroup, if there is one.
@@ -133,6 +140,11 @@ struct Supervisor<'a> {
     guest: Guest,
     /// While a snapshot is being restored: what to boot from if the VMM does not take it.
     restoring: Option<Launch>,
+    is_copy: bool,
+    /// The guest's drives, for copies of it.
+    drives: Vec<Option<File>>,
+    scratch: PathBuf,
+    fork: Option<Fork>,
     pending: Vec<Pending>,
     /// Before the guest attaches: the streams. After: the pump.
     streams: Option<Streams>,
@@ -157,53 +169,20 @@ struct Supervisor<'a> {
 /// # Errors
 /// When its VMM cannot be started. Whatever fails later is in the outcome.
 pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, MachineError> {
-    let Job {
-        id,
-        spec,
-        launch,
-        folder,
-        clients,
-        cgroup,
-        cgroup_note,
-        ..
-    } = job;
+    let (cgroup, cgroup_note) = (job.cgroup, job.cgroup_note.clone());
     let timeline = Timeline::begin();
-    let machine = Machine::start(&launch, cgroup)?;
+    let machine = Machine::start(&job.launch, cgroup)?;
     notify(Notice::Cloned(machine.process(cgroup, cgroup_note.clone())));
-    // Otherwise the lock and the listener are the VMM's alone from here on.
-    let restoring = launch.snapshot.is_some().then_some(launch);
-    let mut supervisor = Supervisor {
-        id,
-        spec,
-        machine,
-        connector: Connector::new(&folder),
-        guest: match restoring {
-            Some(_) => Guest::restored(),
-            None => Guest::default(),
-        },
-        restoring,
-        pending: Vec::new(),
-        streams: Some(job.streams),
-        pump: None,
-        log: job.log,
-        clients,
-        attached: BTreeSet::new(),
-        terminal: job.terminal,
-        signals: job.signals,
-        forward_signals: job.forward_signals,
-        interrupts: 0,
-        started: false,
-        broken_pipe_told: false,
-        ending: Ending::new(spec, timeline.start),
-        timeline,
-        facts: Facts::default(),
-    };
-    while !supervisor.is_over() {
+    let mut supervisor = Supervisor::new(job, machine, timeline);
+    loop {
         if let Some(why) = supervisor.refusal() {
             notify(Notice::Refused(why));
             supervisor.boot_instead(cgroup)?;
             let process = supervisor.machine.process(cgroup, cgroup_note.clone());
             notify(Notice::Cloned(process));
+        }
+        if supervisor.is_over() {
+            break;
         }
         let was_started = supervisor.started;
         if let Err(error) = supervisor.turn() {
@@ -216,7 +195,50 @@ pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, Mac
     Ok(supervisor.finish(cgroup))
 }
 
-impl Supervisor<'_> {
+/// A drive, to be kept beside the VMM's own. One that cannot be is missed by copies, which then
+/// do not match their snapshot.
+fn copy_of_drive(drive: &Option<File>) -> Option<File> {
+    drive.as_ref()?.try_clone().ok()
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(job: Job<'a>, machine: Machine, timeline: Timeline) -> Self {
+        let launch = job.launch;
+        let drives = launch.drives.iter().map(copy_of_drive).collect();
+        // Otherwise the lock and the listener are the VMM's alone from here on.
+        let restoring = launch.snapshot.is_some().then_some(launch);
+        Self {
+            id: job.id,
+            spec: job.spec,
+            machine,
+            connector: Connector::new(&job.folder),
+            guest: match restoring {
+                Some(_) => Guest::restored(),
+                None => Guest::default(),
+            },
+            restoring,
+            is_copy: job.is_copy,
+            drives,
+            scratch: job.scratch,
+            fork: None,
+            pending: Vec::new(),
+            streams: Some(job.streams),
+            pump: None,
+            log: job.log,
+            clients: job.clients,
+            attached: BTreeSet::new(),
+            terminal: job.terminal,
+            signals: job.signals,
+            forward_signals: job.forward_signals,
+            interrupts: 0,
+            started: false,
+            broken_pipe_told: false,
+            ending: Ending::new(job.spec, timeline.start),
+            timeline,
+            facts: Facts::default(),
+        }
+    }
+
     fn turn(&mut self) -> io::Result<()> {
         let until = self.next_deadline();
         let ready = self.interests().wait(until)?;
@@ -276,8 +298,7 @@ impl Supervisor<'_> {
                     self.timeline.running(&running);
                     self.restoring = None;
                 }
-                // Nobody asked for one.
-                Ok(Some(Word::Snapshotted(_))) => {}
+                Ok(Some(Word::Snapshotted(error))) => self.snapshotted(error),
                 Ok(Some(Word::Ended(ended))) => self.facts.ended = Some(ended),
                 // It would be readable for ever.
                 Ok(Some(Word::Closed)) => self.ending.life_closed = true,

@@ -114,6 +114,7 @@ impl Supervisor<'_> {
                     );
                 }
             }
+            Request::Fork => self.fork(number),
             Request::Stop(grace_ms) => {
                 self.clients.tell(number, &Event::Accepted, None);
                 self.stop(Duration::from_millis(grace_ms));

@@ -3,7 +3,7 @@
 //! stands. And what happens when the VMM does not take the snapshot: nothing of the task has run
 //! by then, so the same task boots in another VMM.
 
-use protocol::messages::Resumed;
+use protocol::messages::{Continue, Resumed};
 use protocol::{Kind, ports};
 use vmm::control::End;
 
@@ -16,7 +16,8 @@ use crate::supervise::verdict::{Cause, Facts};
 impl Supervisor<'_> {
     /// Why the VMM did not take the snapshot, once it is gone.
     pub(super) fn refusal(&self) -> Option<String> {
-        self.restoring.as_ref()?;
+        // A copy cannot begin anew: its beginning is in the snapshot.
+        self.restoring.as_ref().filter(|_| !self.is_copy)?;
         let setup = self
             .facts
             .ended
@@ -58,7 +59,19 @@ impl Supervisor<'_> {
         if self.guest.agent.open().is_none() {
             return self.fail(Cause::Protocol("its snapshot has no agent".to_owned()));
         }
+        if self.is_copy {
+            return self.copy_goes_on(resumed.boot_ns);
+        }
         self.machine.prepare();
         self.ready();
+    }
+
+    /// The commands of a copy run already; only their streams are to be connected.
+    fn copy_goes_on(&mut self, boot_ns: u64) {
+        self.ending.ready = true;
+        self.timeline.ready();
+        self.timeline.started(boot_ns);
+        self.say(Role::Agent, Kind::Continue, &Continue { copy: true });
+        self.started = true;
     }
 }

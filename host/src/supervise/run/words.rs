@@ -16,7 +16,7 @@ use crate::stdio::Pump;
 use crate::supervise::assignment;
 use crate::supervise::guest::{Role, Said};
 use crate::supervise::verdict::{Cause, clean, exit_of, not_started_code};
-use crate::task::Bytes;
+use crate::task::{Bytes, TaskId};
 
 /// How often guest-init says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -43,6 +43,7 @@ impl Supervisor<'_> {
             }
             Said::Ready(_) => self.ready(),
             Said::Resumed(resumed) => self.resumed(&resumed),
+            Said::Paused(paused) => self.paused(&paused),
             Said::Started(started) => self.command_runs(&started),
             Said::NotStarted(failed) => self.command_did_not_start(failed),
             Said::Exited(exited) => self.command_ended(exited),
@@ -51,7 +52,13 @@ impl Supervisor<'_> {
 
     /// Sends a message; a guest that does not read breaks the protocol.
     pub(super) fn say(&mut self, role: Role, kind: Kind, message: &impl prost::Message) {
-        if let Err(error) = self.guest.post(role, kind, message) {
+        if !self.is_kept(role, kind, message) {
+            self.say_bytes(role, kind, &message.encode_to_vec());
+        }
+    }
+
+    pub(super) fn say_bytes(&mut self, role: Role, kind: Kind, body: &[u8]) {
+        if let Err(error) = self.guest.post(role, kind, body) {
             self.fail(Cause::Protocol(format!(
                 "it does not read its messages: {error}"
             )));
@@ -64,7 +71,9 @@ impl Supervisor<'_> {
             ttl_ms: self.spec.ttl_ms.saturating_sub(spent).max(1),
             grace_ms: self.spec.grace_ms,
             scratch_bytes: self.spec.resources.scratch_bytes,
-            workspace: self.spec.workspace.is_some(),
+            // A copy's is mounted.
+            workspace: self.spec.workspace.is_some() && !self.is_copy,
+            copy_of: self.spec.copy_of.iter().map(TaskId::to_string).collect(),
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(1000),
             ..assignment::fresh(self.id.as_str())?
         })

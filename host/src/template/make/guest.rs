@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use protocol::messages::{Assignment, Exec};
 use protocol::{Kind, ports};
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
@@ -161,7 +162,7 @@ impl<'a> Actor<'a> {
             life: Life::try_from(time)?,
             debug_console: false,
             kvm: files.kvm.try_clone()?,
-            kernel: files.kernel.try_clone()?,
+            kernel: Some(files.kernel.try_clone()?),
             snapshot: rehearses.then(|| snapshot.try_clone()).transpose()?,
             drives: vec![Some(files.root.try_clone()?), None],
             vsock: None,
@@ -245,6 +246,7 @@ impl<'a> Actor<'a> {
             argv: vec![PROGRAM.to_vec()],
             ..Exec::default()
         };
+        let exec = exec.encode_to_vec();
         Ok(self.guest.post(Role::Agent, Kind::Exec, &exec)?)
     }
 
@@ -269,6 +271,7 @@ impl<'a> Actor<'a> {
             scratch_bytes: self.resources.scratch_bytes,
             ..assignment::fresh("template")?
         };
+        let assignment = assignment.encode_to_vec();
         Ok(self.guest.post(Role::Init, Kind::Assignment, &assignment)?)
     }
 

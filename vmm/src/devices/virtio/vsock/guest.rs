@@ -93,15 +93,15 @@ impl Muxer {
             return;
         };
         let connection = &mut entry.connection;
-        let Some(stream) = entry
-            .stream
-            .as_mut()
-            .filter(|_| !connection.host_shut().receive)
-        else {
+        if connection.host_shut().receive {
             // The host no longer listens, and the guest was told.
             return connection.took(payload.len());
-        };
-        if connection.buffer.is_empty() {
+        }
+        if let Some(stream) = entry
+            .stream
+            .as_mut()
+            .filter(|_| connection.buffer.is_empty())
+        {
             while let Some(slice) = payload.slices().first() {
                 let (whole, sent) = match stream.send(slice) {
                     Ok(sent) => (slice.len(), sent),
@@ -123,12 +123,23 @@ impl Muxer {
                 }
             }
         }
-        let rest = payload.len();
-        if rest == 0 {
-            return;
+        if !payload.is_empty() {
+            self.hold(token, payload);
         }
-        let held = self.buffered.saturating_add(rest);
-        if held > MAX_BUFFERED || self.poller.set_blocked(stream, token, true).is_err() {
+    }
+
+    /// Keeps payload until the host's socket takes it, or is there at all: a connection carried
+    /// over from a snapshot waits for its own.
+    fn hold(&mut self, token: Token, payload: &mut Buffers<'_>) {
+        let Some(entry) = self.entries.get_mut(&token) else {
+            return;
+        };
+        let held = self.buffered.saturating_add(payload.len());
+        let watched = match &mut entry.stream {
+            Some(stream) => self.poller.set_blocked(stream, token, true).is_ok(),
+            None => true,
+        };
+        if held > MAX_BUFFERED || !watched {
             return self.reset(token);
         }
         self.buffered = held;
@@ -137,7 +148,7 @@ impl Muxer {
             let count = payload.len().min(chunk.len());
             let (chunk, _) = chunk.split_at_mut(count);
             if payload.read_slice(chunk) {
-                connection.buffer.extend(&*chunk);
+                entry.connection.buffer.extend(&*chunk);
             }
         }
     }

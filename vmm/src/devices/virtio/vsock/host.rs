@@ -88,12 +88,18 @@ impl Muxer {
         }
     }
 
-    fn connected(&mut self, token: Token, stream: Stream) {
+    fn connected(&mut self, token: Token, mut stream: Stream) {
         // One that was carried over from a snapshot is open already.
         let waiting = |state| matches!(state, State::Connecting | State::Open);
         match self.entries.get_mut(&token) {
             Some(entry) if entry.stream.is_none() && waiting(entry.connection.state()) => {
-                if self.poller.watch_stream(&stream, token).is_err() {
+                let waits = !entry.connection.buffer.is_empty();
+                let watched = self.poller.watch_stream(&stream, token);
+                let watched = watched.and_then(|()| match waits {
+                    true => self.poller.set_blocked(&mut stream, token, true),
+                    false => Ok(()),
+                });
+                if watched.is_err() {
                     return self.reset(token);
                 }
                 entry.stream = Some(stream);

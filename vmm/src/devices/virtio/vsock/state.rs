@@ -5,8 +5,7 @@
 //! *carried*: the restored device asks its supervisor for a socket to the same port, and the
 //! guest goes on with the connection it has, without a word. To the supervisor it is a request
 //! like any other, which it may refuse. Every other connection is reset. What the guest sends
-//! on a carried one before its socket is there is lost, so the guest's own programs keep still
-//! until they are spoken to.
+//! on a carried one before its socket is there waits for it.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use prost::Message;
