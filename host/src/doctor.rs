@@ -13,8 +13,8 @@ use crate::image::{Catalogue, KERNEL, Kind};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::supervise::cgroup::Place;
+use crate::supervise::files::binaries;
 use crate::supervise::kvm;
-use crate::supervise::task::binaries;
 use crate::sys::process::cpu_can_run_guests;
 
 /// Space below which builds and workspaces are likely to fail.

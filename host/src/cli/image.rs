@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::{CliError, say, values};
 use crate::folders::Folders;
 use crate::image::{Catalogue, ImageError, Kind, Listing, Maker, Manifest};
-use crate::supervise::task::binaries;
+use crate::supervise::files::binaries;
 use crate::task::Resources;
 use crate::template::Templates;
 use crate::template::make::{Made, Request, make};

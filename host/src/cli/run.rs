@@ -18,8 +18,9 @@ use crate::folders::Folders;
 use crate::settings::{MAX_TTL, Settings};
 use crate::stdio::{Input, Output, Terminal};
 use crate::store::Store;
+use crate::supervise::files::Files;
 use crate::supervise::run::{Finished, Streams};
-use crate::supervise::task::{Files, Front, Task};
+use crate::supervise::task::{Front, Task};
 use crate::sys::signals::Signals;
 use crate::task::{Bytes, End, Kind, Outcome, Resources, Spec, TaskId, code};
 

@@ -16,8 +16,9 @@ use super::{CliError, chain};
 use crate::folders::Folders;
 use crate::stdio::Output;
 use crate::store::Store;
+use crate::supervise::files::Files;
 use crate::supervise::run::Streams;
-use crate::supervise::task::{Files, Front, Task};
+use crate::supervise::task::{Front, Task};
 use crate::sys::signals::Signals;
 use crate::task::{Spec, TaskId, code};
 

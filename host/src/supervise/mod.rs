@@ -19,6 +19,7 @@ pub mod attach;
 pub mod cgroup;
 pub mod clients;
 pub mod connector;
+pub mod files;
 pub mod guest;
 pub mod holdings;
 pub mod kvm;

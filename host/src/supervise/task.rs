@@ -20,34 +20,28 @@ use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 
 use super::cgroup::{self, Cgroup, Limits, Place};
 use super::clients::Clients;
+use super::files::Files;
 use super::kvm::KvmError;
-use super::machine::{Launch, MachineError, VMM};
+use super::machine::{Launch, MachineError};
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
-use super::{holdings, kvm, locks, run};
+use super::{holdings, locks, run};
 use crate::folders::{self, FolderError, Folders};
-use crate::image::workspace::{self, WorkspaceError};
-use crate::image::{Catalogue, ImageError, KERNEL, Kind, check};
+use crate::image::ImageError;
+use crate::image::workspace::WorkspaceError;
 use crate::logs::LogWriter;
 use crate::sockets;
 use crate::stdio::Terminal;
 use crate::store::{Store, StoreError};
 use crate::sys::signals::Signals;
-use crate::task::{Bytes, End, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
+use crate::task::{End, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
 use crate::template::make::Request;
 use crate::template::{self, Cold, Key, Templates};
-use crate::text::printable;
-
-/// Memory that a kernel needs above its own end before it can start a process.
-const ABOVE_KERNEL: u64 = 24 << 20;
 
 /// Records and logs are kept so long unless somebody prunes them sooner.
 pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Records removed by one run at most, so that none pays for many.
 const PRUNED_AT_ONCE: usize = 16;
-
-/// The drives of a template's guest: the root, and one for a workspace.
-const TEMPLATE_DRIVES: usize = 2;
 
 /// Ids tried before giving up.
 const IDS: u32 = 16;
@@ -97,121 +91,6 @@ pub enum TaskError {
         #[source]
         source: io::Error,
     },
-}
-
-/// The files that a guest is made of, open and checked.
-#[derive(Debug)]
-pub struct Files {
-    kvm: File,
-    kernel: Option<File>,
-    /// The root, then the workspace; `None` for a drive without a medium.
-    drives: Vec<Option<File>>,
-    vmm: PathBuf,
-    /// The guest as it is stored, or why there is none.
-    snapshot: Result<File, Cold>,
-    /// Under which a template is stored.
-    key: Option<Key>,
-    /// The image's own environment.
-    env: Vec<Bytes>,
-}
-
-impl Files {
-    /// Opens and checks everything that `spec` names. Says on stderr what of the workspace is
-    /// left out.
-    ///
-    /// # Errors
-    /// As [`TaskError`] says; nothing was changed.
-    pub fn open(folders: &Folders, spec: &Spec) -> Result<Self, TaskError> {
-        let kvm = kvm::open()?;
-        let catalogue = Catalogue::new(folders);
-        let (kernel_is, kernel) = catalogue.open(KERNEL, Kind::Kernel)?;
-        let (image, root) = catalogue.open(&spec.image, Kind::Image)?;
-        fits(&kernel, spec.resources.memory_mib)?;
-        let mut drives = vec![Some(root)];
-        if let Some(folder) = &spec.workspace {
-            let workspace = workspace::open(folders, folder)?;
-            for (path, why) in &workspace.skipped.named {
-                let path = printable(&path.to_string_lossy());
-                eprintln!("ampoule: left out of the workspace: {path} ({why})");
-            }
-            let more = usize::try_from(workspace.skipped.count).unwrap_or(usize::MAX);
-            match more.saturating_sub(workspace.skipped.named.len()) {
-                0 => {}
-                more => eprintln!("ampoule: left out of the workspace: {more} more"),
-            }
-            drives.push(Some(workspace.file));
-        }
-        let vmm = vmm_binary()?;
-        let digests = (image.sha256.as_str(), kernel_is.sha256.as_str());
-        let key = Key::new(digests, &spec.resources, &vmm).map_err(prepare("look at", &vmm))?;
-        let snapshot = match (spec.cold, spec.debug_console) {
-            (true, _) => Err(Cold::Asked),
-            (_, true) => Err(Cold::Console),
-            _ => Templates::new(folders).open(&key),
-        };
-        if snapshot.is_ok() {
-            // A template's guest has a drive for a workspace, whether there is one or not.
-            drives.resize_with(TEMPLATE_DRIVES, || None);
-        }
-        let env = image
-            .env
-            .iter()
-            .map(|(name, value)| Bytes::Text(format!("{name}={value}")));
-        Ok(Self {
-            kvm,
-            kernel: Some(kernel),
-            drives,
-            vmm,
-            snapshot,
-            key: Some(key),
-            env: env.collect(),
-        })
-    }
-
-    /// What a copy of a running guest is made of.
-    ///
-    /// # Errors
-    /// As [`TaskError`] says; nothing was changed.
-    pub fn of_copy(snapshot: File, drives: Vec<Option<File>>) -> Result<Self, TaskError> {
-        Ok(Self {
-            kvm: kvm::open()?,
-            kernel: None,
-            drives,
-            vmm: vmm_binary()?,
-            snapshot: Ok(snapshot),
-            key: None,
-            env: Vec::new(),
-        })
-    }
-}
-
-fn vmm_binary() -> Result<PathBuf, TaskError> {
-    let folder = binaries().map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?;
-    let vmm = folder.join(VMM);
-    match vmm.is_file() {
-        true => Ok(vmm),
-        false => Err(MachineError::NoVmm(vmm).into()),
-    }
-}
-
-fn fits(kernel: &File, memory_mib: u32) -> Result<(), TaskError> {
-    let damaged = |source| {
-        let name = KERNEL.to_owned();
-        TaskError::Image(ImageError::Damaged {
-            what: Kind::Kernel,
-            name,
-            source,
-        })
-    };
-    let end = check::kernel_end(kernel).map_err(damaged)?;
-    let least = end.saturating_add(ABOVE_KERNEL).div_ceil(1 << 20);
-    if u64::from(memory_mib) < least {
-        return Err(TaskError::Memory {
-            given: memory_mib,
-            least,
-        });
-    }
-    Ok(())
 }
 
 /// How the command's streams and our signals are connected.
@@ -484,16 +363,7 @@ fn say_if_a_fault(cold: Option<&Cold>) {
     }
 }
 
-/// The folder of this executable, where the other three belong.
-///
-/// # Errors
-/// When the system does not tell.
-pub fn binaries() -> io::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    Ok(own.parent().map(Path::to_owned).unwrap_or_default())
-}
-
-fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {
+pub(super) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {
     let path = path.to_owned();
     move |source| TaskError::Prepare { what, path, source }
 }

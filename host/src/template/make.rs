@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::{FileId, Key, MANIFEST, Manifest, SNAPSHOT, Templates, digest};
 use crate::folders::{FolderError, Folders, make_private};
 use crate::image::{Catalogue, ImageError, KERNEL, Kind};
+use crate::supervise::files::binaries;
 use crate::supervise::kvm::{self, KvmError};
 use crate::supervise::machine::VMM;
-use crate::supervise::task::binaries;
 use crate::task::Resources;
 
 mod guest;
