@@ -6,9 +6,12 @@
 //! same machine in the same run: machines are noisy, ratios less so. Nothing depends on this
 //! package, and no test fails on a time.
 
-mod boot;
+mod counts;
+mod facts;
+mod fork;
 mod many;
 mod output;
+mod start;
 mod table;
 mod workspace;
 
@@ -30,8 +33,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Question {
-    /// How long until a guest is ready, phase by phase, and the whole command `run -- true`.
-    Boot(boot::Options),
+    /// How long until a booted guest is ready, phase by phase, and the whole command `run -- true`.
+    Boot(start::Options),
+    /// The same for a guest that starts from a template.
+    Restore(start::Options),
+    /// How long until copies of a running task answer.
+    Fork(fork::Options),
     /// How fast stdout comes out of a guest, against a pipe on this machine.
     Output(output::Options),
     /// How long the image of a workspace takes, first and again, against `tar`.
@@ -43,7 +50,9 @@ enum Question {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runs = match arguments.question {
-        Question::Boot(options) => boot::measure(&options)?,
+        Question::Boot(options) => start::measure(&options, start::How::Cold)?,
+        Question::Restore(options) => start::measure(&options, start::How::Restored)?,
+        Question::Fork(options) => fork::measure(&options)?,
         Question::Output(options) => output::measure(&options)?,
         Question::Workspace(options) => workspace::measure(&options)?,
         Question::Many(options) => many::measure(&options)?,

@@ -74,6 +74,8 @@ pub struct Pump {
     blocked: Option<Stream>,
     /// Nothing more comes from the guest.
     drained: bool,
+    /// Something was passed on.
+    written: bool,
 }
 
 impl Pump {
@@ -95,6 +97,7 @@ impl Pump {
             log: None,
             blocked: None,
             drained: false,
+            written: false,
         }
     }
 
@@ -109,6 +112,12 @@ impl Pump {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.drained && self.start == self.end
+    }
+
+    /// Whether something of the output has been passed on.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.written
     }
 
     /// Whether it waits for a reader of ours rather than for the guest.
@@ -235,6 +244,7 @@ impl Pump {
             if let Some(log) = &mut self.log {
                 log.write(stream, parts, wrote);
             }
+            self.written |= wrote > 0;
             self.consume(wrote)?;
         }
         Ok(())

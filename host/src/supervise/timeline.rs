@@ -96,6 +96,13 @@ impl Timeline {
         self.timings.started = self.guest(guest_ns);
     }
 
+    /// Something of the command's output was passed on.
+    pub fn output(&mut self) {
+        if self.timings.output.is_none() {
+            self.timings.output = Some(self.now());
+        }
+    }
+
     /// The command ended, by the guest's clock.
     pub fn exited(&mut self, guest_ns: u64) {
         self.timings.exited = self.guest(guest_ns);

@@ -158,6 +158,9 @@ pub struct Timings {
     pub ready: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub started: Option<u64>,
+    /// The first bytes of the command's output were passed on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exited: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]

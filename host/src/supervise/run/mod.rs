@@ -357,6 +357,9 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.ending.output_moved(Instant::now());
+        if pump.has_written() {
+            self.timeline.output();
+        }
         if pump.stdout_is_broken() && !std::mem::replace(&mut self.broken_pipe_told, true) {
             // As the kernel does for a process whose reader has gone.
             self.signal_command(MAIN, libc::SIGPIPE.unsigned_abs());

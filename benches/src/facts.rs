@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a figure was measured on. A figure without it says nothing.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// Processor, kernel, and what stands behind `/dev/kvm`; `null` for what cannot be told.
+pub(crate) fn host() -> Value {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let mut lines = cpuinfo.lines().filter(|line| line.starts_with(name));
+        lines.next()?.split_once(": ").map(|(_, value)| value)
+    };
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let flags = field("flags").unwrap_or_default();
+    let has = |flag: &str| flags.split(' ').any(|f| f == flag);
+    let kvm = match (has("svm") || has("vmx"), has("hypervisor")) {
+        (true, false) => "hardware",
+        (true, true) => "nested",
+        (false, _) => "none",
+    };
+    let huge = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    json!({
+        "cpu": field("model name"),
+        "cpus": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "kernel": kernel.trim(),
+        "kvm": kvm,
+        "huge_pages": huge.unwrap_or_default().trim(),
+        "commit": commit(),
+    })
+}
+
+/// What was measured, where there is a repository to say so.
+fn commit() -> Option<String> {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let git = ["-C", folder, "describe", "--always", "--dirty"];
+    let output = Command::new("git").args(git).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
