@@ -81,9 +81,13 @@ impl<T: Copy> Default for Interests<'_, T> {
     }
 }
 
-/// Rounded up to a millisecond's part, so that a wait never ends before its time and spins.
+/// Rounded up to a microsecond, so that a wait never ends before its time and spins. No time is
+/// none: a timer would have its slack, and cost more than the look that was asked for.
 fn timespec(duration: Duration) -> Timespec {
-    let duration = duration.saturating_add(Duration::from_micros(1));
+    let duration = match duration {
+        Duration::ZERO => duration,
+        _ => duration.saturating_add(Duration::from_micros(1)),
+    };
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),

@@ -91,6 +91,10 @@ pub struct Ended {
     /// Names of devices whose rings the guest broke.
     #[prost(string, repeated, tag = "4")]
     pub broken_devices: Vec<String>,
+    /// The process's largest resident set so far, in bytes. The supervisor does not wait for its
+    /// end, which would tell.
+    #[prost(uint64, tag = "5")]
+    pub peak_resident: u64,
 }
 
 /// Supervisor to VMM, life socket: end the guest now.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What this process asks of its own kernel where neither std nor rustix has a safe call:
-//! taking over inherited descriptors, signal handlers, and the timer of last resort.
+//! taking over inherited descriptors, signal handlers, its use of memory, and the timer of last
+//! resort.
 #![expect(
     unsafe_code,
     reason = "descriptors by number, signal handlers, POSIX timers"
@@ -93,6 +94,18 @@ extern "C" fn terminated(_: libc::c_int) {
     // SAFETY: eight readable bytes, as an eventfd wants; write(2) is async-signal-safe. The
     // event's owner keeps it open; were it not, the write fails without harm.
     unsafe { libc::write(event, one.as_ptr().cast(), one.len()) };
+}
+
+/// The largest resident set this process has had, in bytes.
+pub(crate) fn peak_resident() -> u64 {
+    // SAFETY: all zero is a valid rusage: a struct of integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a live rusage to write to. It fails for no other reason.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    // ru_maxrss is in KiB (getrusage(2)).
+    u64::try_from(usage.ru_maxrss)
+        .unwrap_or_default()
+        .saturating_mul(1024)
 }
 
 /// The status of a process that [`last_resort`] ended.

@@ -120,13 +120,14 @@ impl Run {
         };
         let front = front(tty)?;
         let store = Store::open(folders)?;
-        let task = Task::record(folders, &store, &spec)?;
-        let id = task.id.clone();
+        let mut task = Task::record(folders, &store, &spec)?;
         let before = since.elapsed();
         let mut finished = task.run(&spec, files, front, &mut |_| ())?;
         let before = u64::try_from(before.as_nanos()).ok();
         finished.outcome.timings_ns.before_clone = before;
-        report(&id, &finished, json)
+        let code = report(&task.id, &finished, json);
+        task.leave();
+        code
     }
 
     /// Whether a line of JSON is to be the end of stdout.

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::supervise::files::Files;
 use crate::supervise::run::Streams;
 use crate::supervise::task::{Front, Task};
+use crate::sys::fork::let_go_of_standard_streams;
 use crate::sys::signals::Signals;
 use crate::task::{Spec, TaskId, code};
 
@@ -150,7 +151,7 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
         forward_signals: false,
     };
     let store = Store::open(folders)?;
-    let task = Task::record(folders, &store, &spec)?;
+    let mut task = Task::record(folders, &store, &spec)?;
     let finished = task.run(&spec, files, front, &mut |id| {
         *told = true;
         tell(&Status::Started(id.clone()));
@@ -167,7 +168,9 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
             code: outcome.code,
             detail,
         });
+        let_go();
     }
+    task.free();
     Ok(())
 }
 
@@ -182,9 +185,5 @@ fn tell(status: &Status) {
 /// Closes what was the caller's: it may wait for the end of a pipe.
 fn let_go() {
     let _ = std::env::set_current_dir("/");
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        let _ = rustix::stdio::dup2_stdin(&null);
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
+    let_go_of_standard_streams();
 }

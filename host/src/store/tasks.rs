@@ -179,15 +179,14 @@ impl Store {
         Ok(found.pop().ok_or(StoreError::Unknown(prefix))??)
     }
 
-    /// Whether a task with this id is recorded.
+    /// Whether the task with this id has ended; `None` when no such task is recorded.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn knows(&self, id: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM tasks WHERE id = ?1";
-        let row = self.db.query_row(sql, [id], |_| Ok(())).optional();
-        row.map(|row| row.is_some())
-            .map_err(|e| failed(&self.path, e))
+    pub fn has_ended(&self, id: &str) -> Result<Option<bool>, StoreError> {
+        let sql = "SELECT state = 'ended' FROM tasks WHERE id = ?1";
+        let row = self.db.query_row(sql, [id], |row| row.get(0)).optional();
+        row.map_err(|e| failed(&self.path, e))
     }
 
     /// Every task that has not ended, newest first, without damaged rows.

@@ -100,7 +100,7 @@ fn only_ended_tasks_are_removed() {
     std::thread::sleep(Duration::from_millis(5));
     assert_eq!(store.older_than(Duration::ZERO).unwrap(), [id.as_str()]);
     assert!(store.remove(id.as_str()).unwrap());
-    assert!(!store.knows(id.as_str()).unwrap());
+    assert_eq!(store.has_ended(id.as_str()).unwrap(), None);
 }
 
 #[test]

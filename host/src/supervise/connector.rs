@@ -38,6 +38,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub struct Connector {
     folder: PathBuf,
+    open: bool,
     left: [u32; 2],
     since: Instant,
 }
@@ -48,9 +49,21 @@ impl Connector {
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            open: true,
             left: [BURST; 2],
             since: Instant::now(),
         }
+    }
+
+    /// Whether the VMM may still ask: a socket that it has closed is readable for ever.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Another VMM of the same task asks from here on.
+    pub fn begin_again(&mut self) {
+        self.open = true;
     }
 
     /// Answers the requests that wait at `socket`; the connections that are for us.
@@ -65,13 +78,17 @@ impl Connector {
                     incoming.extend(self.connect(socket, asked.id, asked.port)?);
                 }
                 Ok(_) => return Err(ControlError::Malformed),
-                Err(ControlError::Closed) => return Ok(incoming),
-                Err(ControlError::Io(e)) => match e.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset => {
-                        return Ok(incoming);
-                    }
-                    _ => return Err(e.into()),
-                },
+                Err(ControlError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(incoming);
+                }
+                Err(ControlError::Closed) => {
+                    self.open = false;
+                    return Ok(incoming);
+                }
+                Err(ControlError::Io(e)) if e.kind() == io::ErrorKind::ConnectionReset => {
+                    self.open = false;
+                    return Ok(incoming);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -188,6 +205,18 @@ mod tests {
             control::receive(&vmm).unwrap().0,
             Body::Refused(Refused { id: 3 })
         );
+    }
+
+    #[test]
+    fn a_vmm_that_has_closed_its_socket_is_asked_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (vmm, ours) = seqpacket();
+        let mut connector = Connector::new(dir.path());
+        ask(&vmm, 1, ports::AGENT);
+        drop(vmm);
+        connector.answer(ours.as_fd()).unwrap();
+        connector.answer(ours.as_fd()).unwrap();
+        assert!(!connector.is_open());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! What a task holds besides its record, and freeing it.
 //!
 //! ```text
-//! <runtime>/<id>/   supervisor.lock, vmm.lock   who lives (locks.rs)
+//! <runtime>/<id>/   *.lock                      who lives (locks.rs)
 //!                   api.sock, vsock.sock*       how it is reached (sockets.rs)
 //!                   cgroup                      the path of its cgroup, written before that is made
 //! ```
@@ -70,7 +70,8 @@ pub fn free(runtime: &Path, id: &TaskId, recorded: Option<&Path>) {
 }
 
 fn is_ours(name: &OsStr) -> bool {
-    [locks::SUPERVISOR, locks::VMM, sockets::API, CGROUP]
+    let [supervisor, vmm, reaper] = [locks::SUPERVISOR, locks::VMM, locks::REAPER];
+    [supervisor, vmm, reaper, sockets::API, CGROUP]
         .iter()
         .any(|ours| name == *ours)
         || name.as_bytes().starts_with(sockets::VSOCK.as_bytes())

@@ -4,7 +4,9 @@
 //! A running task has two lock files in its runtime folder. `supervisor.lock` is held by the
 //! supervisor. `vmm.lock` is held by an open file description that only the VMM has, by
 //! inheritance. A later command that finds the first one free knows that nobody watches the
-//! task any more, and by the second whether its guest still runs.
+//! task any more, and by the second whether its guest still runs. A task that has ended has
+//! `reaper.lock` while somebody takes away what it held: a lock of its own, because who waits
+//! for the task's end must not wait for that too.
 
 use std::fs::File;
 use std::io;
@@ -19,6 +21,9 @@ pub const SUPERVISOR: &str = "supervisor.lock";
 
 /// Held by the VMM.
 pub const VMM: &str = "vmm.lock";
+
+/// Held by who takes away what a task held that has ended.
+pub const REAPER: &str = "reaper.lock";
 
 /// Makes the lock file `name` in `folder` and takes it. It is held until every descriptor of
 /// this open file description is closed.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -16,9 +17,13 @@ use vmm::config::{Config, Descriptors, Life, MemoryMib, Origin, VcpuCount};
 use vmm::control::{self, Body, ControlError, Ended, Prepare, Rehearsed, Running, Snapshot, Stop};
 
 use super::cgroup::Cgroup;
+use crate::poll::Interests;
 use crate::store::Process;
 use crate::sys::clone::{self, Child, NOT_EXECUTED, Program};
 use crate::sys::process::{Ending, reap};
+
+/// How long a process that was killed is waited for that is nobody's child here.
+const KILLED: Duration = Duration::from_secs(1);
 
 /// Why no VMM could be started.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +163,15 @@ impl Machine {
         self.child.pidfd.as_fd()
     }
 
+    /// All that this holds open.
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [
+            self.child.pidfd.as_fd(),
+            self.life.as_fd(),
+            self.connector.as_fd(),
+        ]
+    }
+
     /// Readable when the VMM says something of its life.
     #[must_use]
     pub fn life(&self) -> BorrowedFd<'_> {
@@ -261,11 +275,16 @@ impl Machine {
 }
 
 impl Drop for Machine {
-    /// Whatever went wrong: no VMM outlives its supervisor's interest in it.
+    /// Whatever went wrong, and whatever a VMM says: none outlives our interest in it.
     fn drop(&mut self) {
         if self.ending.is_none() {
             self.kill();
-            let _ = reap(self.child.pid, true);
+            if reap(self.child.pid, true).is_err() {
+                // A copy of its parent does this, and its parent is gone.
+                let mut gone = Interests::new();
+                gone.read(self.child.pidfd.as_fd(), ());
+                let _ = gone.wait(Some(Instant::now() + KILLED));
+            }
         }
     }
 }

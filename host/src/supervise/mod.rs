@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! task ──► machine ── clone3 ──► ampoule-vmm        runtime folder: locks, sockets
-//!   └────► run: one poll loop ◄── life, connector ── VMM
-//!            ├─ guest   (wire): guest-init, guest-agent
-//!            ├─ attach, stdio::Pump: the command's streams
-//!            ├─ clients (api): exec, cp, stop, kill
-//!            └─ verdict: what it all meant
+//!   ├────► run: one poll loop ◄── life, connector ── VMM
+//!   │        ├─ guest   (wire): guest-init, guest-agent
+//!   │        ├─ attach, stdio::Pump: the command's streams
+//!   │        ├─ clients (api): exec, cp, stop, kill
+//!   │        └─ verdict: what it all meant
+//!   └────► reaper: takes away what is left
 //! ```
 //!
 //! One process supervises one task: the `ampoule run` that the user sees, or one of its own
@@ -27,6 +28,7 @@ pub mod load;
 pub mod locks;
 pub mod machine;
 pub mod orphans;
+mod reaper;
 pub mod run;
 pub mod task;
 pub mod timeline;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tasks whose supervisor was killed: found by the next command, recorded as ended once their
-//! guest is gone too, and what they held is freed.
+//! guest is gone too, and what they held is freed. So is what a task held whose end is recorded
+//! and whose reaper was killed.
 //!
 //! A guest without its supervisor goes on until its TTL, which guest-init and the VMM's timer
 //! hold without us; or until `ampoule kill`.
@@ -57,12 +58,14 @@ fn lives(process: &Process) -> bool {
 /// The first record that could not be read or written.
 pub fn sweep(store: &Store, folders: &Folders) -> Result<(), StoreError> {
     let mut failure = None;
-    for task in store.alive()? {
-        if standing(&task) == Standing::Gone {
-            failure = failure.or(bury(store, &task).err());
+    let alive = store.alive()?;
+    for task in &alive {
+        if standing(task) == Standing::Gone {
+            failure = failure.or(bury(store, task).err());
         }
     }
-    strays(store, &folders.runtime);
+    let is_alive = |id: &TaskId| alive.iter().any(|task| task.id == *id);
+    strays(store, &folders.runtime, is_alive);
     failure.map_or(Ok(()), Err)
 }
 
@@ -72,23 +75,38 @@ fn bury(store: &Store, task: &Task) -> Result<(), StoreError> {
     store.finish(&task.id, &outcome(task, now_ms()))
 }
 
-/// Frees the folders of tasks whose supervisor was killed before there was a record.
-fn strays(store: &Store, runtime: &Path) {
+/// Frees the folders of tasks whose supervisor was killed before there was a record, and of
+/// those whose reaper was killed after it was closed.
+fn strays(store: &Store, runtime: &Path, is_alive: impl Fn(&TaskId) -> bool) {
     let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
     for entry in entries {
         let id: Option<TaskId> = entry
             .file_name()
             .to_str()
             .and_then(|name| name.parse().ok());
-        let age = entry.metadata().and_then(|meta| meta.modified()).ok();
-        let old = age.and_then(|then| then.elapsed().ok()) >= Some(STRAY);
-        let Some(id) = id.filter(|_| old) else {
+        let Some(id) = id.filter(|id| !is_alive(id)) else {
             continue;
         };
-        let held = |name| locks::is_held(&entry.path(), name).unwrap_or(true);
-        let unknown = store.knows(id.as_str()).is_ok_and(|known| !known);
-        if unknown && !held(locks::SUPERVISOR) && !held(locks::VMM) {
-            holdings::free(&entry.path(), &id, None);
+        let path = entry.path();
+        let held = |name| locks::is_held(&path, name).unwrap_or(true);
+        let age = || entry.metadata().and_then(|meta| meta.modified()).ok();
+        let old = || age().and_then(|then| then.elapsed().ok()) >= Some(STRAY);
+        // The locks last: who ends a task records that before it lets go of them.
+        match store.has_ended(id.as_str()) {
+            Ok(Some(true)) if !held(locks::SUPERVISOR) && !held(locks::REAPER) => {
+                for pid in held(locks::VMM)
+                    .then(|| holdings::vmms(&path))
+                    .into_iter()
+                    .flatten()
+                {
+                    kill_process(pid, || holdings::is_vmm(&path, pid));
+                }
+                holdings::free(&path, &id, None);
+            }
+            Ok(None) if old() && !held(locks::SUPERVISOR) && !held(locks::VMM) => {
+                holdings::free(&path, &id, None);
+            }
+            _ => {}
         }
     }
 }
@@ -300,6 +318,24 @@ mod tests {
         age(&held);
         sweep(&store, &Folders::below(dir.path())).unwrap();
         assert!(!held.exists());
+    }
+
+    #[test]
+    fn what_is_left_of_an_ended_task_is_freed_unless_somebody_is_at_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, task) = recorded(dir.path());
+        let sweep = || sweep(&store, &Folders::below(dir.path())).unwrap();
+        let supervisor = locks::take(&task.runtime, locks::SUPERVISOR).unwrap();
+        let reaper = locks::take(&task.runtime, locks::REAPER).unwrap();
+        let outcome = Outcome::new(0, End::exited());
+        store.finish(&task.id, &outcome).unwrap();
+        sweep();
+        drop(supervisor);
+        sweep();
+        assert!(task.runtime.exists());
+        drop(reaper);
+        sweep();
+        assert!(!task.runtime.exists());
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! 2. The runtime folder with the supervisor's lock: from here on the task is seen to live.
 //! 3. The record. Without it there is no VM.
 //! 4. The VMM, in its cgroup, and the loop.
-//! 5. The record's end, then the folder, then the lock.
+//! 5. The record's end. From here on the task has ended for everybody.
+//! 6. What it held, taken away by a process that nobody waits for ([`super::reaper`]).
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -18,11 +19,12 @@ use std::time::Duration;
 
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 
-use super::cgroup::{self, Cgroup, Limits, Place};
+use super::cgroup::{Limits, Place};
 use super::clients::Clients;
 use super::files::Files;
 use super::kvm::KvmError;
-use super::machine::{Launch, MachineError};
+use super::machine::{Launch, Machine, MachineError};
+use super::reaper::Holdings;
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
 use super::{holdings, locks, run};
 use crate::folders::{self, FolderError, Folders};
@@ -113,10 +115,7 @@ pub struct Task<'a> {
     store: &'a Store,
     /// Its id.
     pub id: TaskId,
-    runtime: PathBuf,
-    cgroup: Option<Cgroup>,
-    // Last, so that it is released last.
-    _lock: File,
+    holds: Holdings,
 }
 
 impl<'a> Task<'a> {
@@ -141,20 +140,23 @@ impl<'a> Task<'a> {
             folders,
             store,
             id,
-            runtime,
-            cgroup: None,
-            _lock: lock,
+            holds: Holdings {
+                runtime,
+                cgroup: None,
+                machine: None,
+                lock,
+            },
         };
-        store.insert(&task.id, spec, &task.runtime)?;
+        store.insert(&task.id, spec, &task.holds.runtime)?;
         Ok(task)
     }
 
-    /// Runs it. Its end is recorded, whatever it is.
+    /// Runs it. Its end is recorded, whatever it is; what it held is still there.
     ///
     /// # Errors
     /// When its VMM could not be started.
     pub fn run(
-        mut self,
+        &mut self,
         spec: &Spec,
         files: Files,
         front: Front,
@@ -162,7 +164,7 @@ impl<'a> Task<'a> {
     ) -> Result<Finished, TaskError> {
         let result = self.run_machine(spec, files, front, on_start);
         let outcome = match &result {
-            Ok(finished) => finished.outcome.clone(),
+            Ok((finished, _)) => finished.outcome.clone(),
             Err(error) => {
                 let detail = crate::cli::chain(error);
                 Outcome::new(code::FAILED, End::new(EndKind::HostFailed, detail))
@@ -175,7 +177,20 @@ impl<'a> Task<'a> {
                 crate::cli::chain(&error)
             );
         }
-        result
+        let (finished, machine) = result?;
+        self.holds.machine = Some(machine);
+        Ok(finished)
+    }
+
+    /// Frees what it held, which takes a moment.
+    pub fn free(self) {
+        self.holds.free();
+    }
+
+    /// Has what it held freed by a process of its own. To be called while this one has one
+    /// thread.
+    pub fn leave(self) {
+        self.holds.leave();
     }
 
     fn run_machine(
@@ -184,7 +199,7 @@ impl<'a> Task<'a> {
         files: Files,
         front: Front,
         on_start: &mut dyn FnMut(&TaskId),
-    ) -> Result<Finished, TaskError> {
+    ) -> Result<(Finished, Machine), TaskError> {
         let folder = self.folders.task(self.id.as_str());
         folders::make_private(&folder)?;
         let log = LogWriter::create(&folder).map_err(prepare("write the log", &folder))?;
@@ -194,20 +209,20 @@ impl<'a> Task<'a> {
         let key = files.key.clone();
         let (launch, cold) = self.launch(&spec, files, &folder)?;
         say_if_a_fault(cold.as_ref());
-        let api = sockets::listener(&self.runtime.join(sockets::API));
+        let api = sockets::listener(&self.holds.runtime.join(sockets::API));
         let clients = api
             .and_then(Clients::new)
-            .map_err(prepare("listen", &self.runtime))?;
+            .map_err(prepare("listen", &self.holds.runtime))?;
         let cgroup_note = self.make_cgroup(&spec);
         let job = Job {
             id: &self.id,
             spec: &spec,
             launch,
-            folder: self.runtime.clone(),
+            folder: self.holds.runtime.clone(),
             scratch: folder.clone(),
             is_copy: spec.copy_of.is_some(),
             clients,
-            cgroup: self.cgroup.as_ref(),
+            cgroup: self.holds.cgroup.as_ref(),
             cgroup_note,
             streams: front.streams,
             terminal: front.terminal,
@@ -223,7 +238,7 @@ impl<'a> Task<'a> {
         };
         let (store, id) = (self.store, &self.id);
         let mut failure = None;
-        let mut finished = run::run(job, &mut |notice| match notice {
+        let (mut finished, machine) = run::run(job, &mut |notice| match notice {
             Notice::Cloned(process) => failure = store.running(id, &process).err(),
             Notice::Refused(why) => origin.refused(why),
             Notice::Started => {
@@ -241,7 +256,7 @@ impl<'a> Task<'a> {
         if !finished.console.is_empty() {
             let _ = fs::write(folder.join("console.log"), &finished.console);
         }
-        Ok(finished)
+        Ok((finished, machine))
     }
 
     /// What the VMM is started with, and why it has to boot if it has.
@@ -251,10 +266,10 @@ impl<'a> Task<'a> {
         files: Files,
         folder: &Path,
     ) -> Result<(Launch, Option<Cold>), TaskError> {
-        let vsock = sockets::listener(&self.runtime.join(sockets::VSOCK))
-            .map_err(prepare("listen", &self.runtime))?;
-        let lock = locks::take(&self.runtime, locks::VMM)
-            .map_err(prepare("make a lock", &self.runtime))?;
+        let vsock = sockets::listener(&self.holds.runtime.join(sockets::VSOCK))
+            .map_err(prepare("listen", &self.holds.runtime))?;
+        let lock = locks::take(&self.holds.runtime, locks::VMM)
+            .map_err(prepare("make a lock", &self.holds.runtime))?;
         let mut log = File::options();
         let stderr = log
             .append(true)
@@ -293,29 +308,14 @@ impl<'a> Task<'a> {
             Ok(place) => place,
             Err(why) => return Some(why),
         };
-        let noted = holdings::note_cgroup(&self.runtime, &place.of(self.id.as_str()));
+        let noted = holdings::note_cgroup(&self.holds.runtime, &place.of(self.id.as_str()));
         match noted.and_then(|()| place.make(self.id.as_str(), limits)) {
             Ok(cgroup) => {
-                self.cgroup = Some(cgroup);
+                self.holds.cgroup = Some(cgroup);
                 place.note
             }
             Err(error) => Some(format!("no cgroup in {}: {error}", place.path.display())),
         }
-    }
-}
-
-impl Drop for Task<'_> {
-    /// The VMM is gone by now; so goes what it had.
-    fn drop(&mut self) {
-        if let Some(cgroup) = self.cgroup.take()
-            && let Err(error) = cgroup::destroy(cgroup.path())
-        {
-            eprintln!(
-                "ampoule: cannot remove the cgroup {}: {error}",
-                cgroup.path().display()
-            );
-        }
-        let _ = fs::remove_dir_all(&self.runtime);
     }
 }
 

@@ -108,7 +108,7 @@ impl Timeline {
         self.timings.exited = self.guest(guest_ns);
     }
 
-    /// The VMM is gone.
+    /// The VMM has said its last word, or is gone without one.
     pub fn ended(&mut self) {
         self.timings
             .ended

@@ -3,8 +3,9 @@
 //!
 //! [`clone`] starts the VMM in its namespaces and cgroup, [`signals`] turns signals into a
 //! readable descriptor, [`process`] reaps with resource use and asks the CPU and `/dev/kvm`
-//! what they can do.
+//! what they can do, [`fork`] leaves work behind.
 
 pub mod clone;
+pub mod fork;
 pub mod process;
 pub mod signals;

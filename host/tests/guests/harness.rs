@@ -213,11 +213,16 @@ impl Home {
 
     /// The process of this home whose executable is `name`.
     pub(crate) fn process(&self, name: &str) -> u32 {
-        let found = self.processes().into_iter().find(|pid| {
+        let found = self.find(name);
+        found.unwrap_or_else(|| panic!("no process {name} in this home"))
+    }
+
+    /// The same, if there is one.
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.processes().into_iter().find(|pid| {
             fs::read_to_string(format!("/proc/{pid}/comm"))
                 .is_ok_and(|comm| comm.trim_end() == name)
-        });
-        found.unwrap_or_else(|| panic!("no process {name} in this home"))
+        })
     }
 }
 

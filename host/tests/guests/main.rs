@@ -17,6 +17,7 @@ mod faults;
 mod fork;
 mod harness;
 mod images;
+mod leaving;
 mod limits;
 mod refusals;
 mod run;

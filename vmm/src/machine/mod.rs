@@ -42,6 +42,7 @@ use crate::interrupt::Interrupt;
 use crate::kvm::{Buses, Kicker, KvmError, RestoreError, Vcpu, VcpuEnd, Vm};
 use crate::memory::{self, GuestMemory, MemoryError};
 use crate::snapshot::{self, Extent, Snapshot, SnapshotError, WorkingSet};
+use crate::sys;
 
 /// What a vCPU's thread needs: the run loop and the devices under it, no deep recursion.
 const VCPU_STACK: usize = 256 * 1024;
@@ -414,6 +415,7 @@ impl Machine {
             detail: cause.detail(),
             console: console.unwrap_or_default(),
             broken_devices: broken.collect(),
+            peak_resident: sys::peak_resident(),
         }
     }
 }

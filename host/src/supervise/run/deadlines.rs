@@ -53,6 +53,8 @@ pub(super) struct Ending {
     stretch_for: Option<u8>,
     pub(super) ready: bool,
     pub(super) life_closed: bool,
+    /// The last look at all descriptors found nothing.
+    pub(super) silent: bool,
     pub(super) pump_failed: bool,
     start: Instant,
     ttl: Duration,
@@ -77,6 +79,7 @@ impl Ending {
                 .then_some(spec.resources.cpus),
             ready: false,
             life_closed: false,
+            silent: false,
             pump_failed: false,
             start,
             ttl: spec.ttl(),
@@ -133,6 +136,8 @@ impl Supervisor<'_> {
         let live = ending.phase == Phase::Live;
         let booting = live && !ending.ready;
         let waits = [
+            // One look at what a VMM left in its sockets before its last word.
+            Some(ending.start).filter(|_| self.facts.ended.is_some() && !self.is_blocked()),
             Some(ending.start + ending.ttl + OUR_MARGIN).filter(|_| live),
             Some(ending.start + ending.start_timeout).filter(|_| booting),
             match ending.phase {
@@ -238,14 +243,19 @@ impl Supervisor<'_> {
         !self.ending.pump_failed && self.pump.as_ref().is_some_and(|pump| pump.is_blocked())
     }
 
-    /// Whether the VMM is gone and what it left has been read and passed on.
+    /// Whether the VMM has ended its guest, or is gone, and what it left has been read and
+    /// passed on.
     pub(super) fn is_over(&self) -> bool {
-        let Some(reaped) = self.ending.reaped else {
-            return false;
-        };
         if self.is_blocked() {
             return false;
         }
+        // Its event loop had ended before it said so: what it wrote is in the sockets by now.
+        if self.facts.ended.is_some() && self.ending.silent {
+            return true;
+        }
+        let Some(reaped) = self.ending.reaped else {
+            return false;
+        };
         let links = [&self.guest.init, &self.guest.agent];
         let heard = links.iter().all(|link| link.open().is_none());
         let passed_on = self.pump.as_ref().is_none_or(|pump| pump.is_done());

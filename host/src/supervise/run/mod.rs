@@ -6,8 +6,13 @@
 //!            ┌────────── live ──────────┐            ┌─ stopping ─┐
 //!  start ──► │ booting ─► ready ─► command runs │ ──► │ Stop said  │ ──► killed ──► reaped, drained
 //!            └──────────────────────────┘            └────────────┘
-//!                  any end, any failure, any timer          100 ms
+//!                  any end, any failure, any timer     │ 100 ms
+//!                                                      └─ Ended heard ──► drained
 //! ```
+//!
+//! A VMM that has said its last word is not waited for: KVM takes tens of milliseconds to take a
+//! machine down, and the command's end and output are known by then. Its process is left to
+//! whoever called [`run`].
 //!
 //! Each turn builds what to wait for from the state, waits, does what became possible, and then
 //! looks at the clock ([`deadlines`]). Nothing here waits for the guest, for a client or for a
@@ -164,11 +169,14 @@ struct Supervisor<'a> {
     facts: Facts,
 }
 
-/// Runs a task to its end.
+/// Runs a task to its end; what it was, and the VMM, which may take a moment to be gone.
 ///
 /// # Errors
 /// When its VMM cannot be started. Whatever fails later is in the outcome.
-pub fn run(job: Job<'_>, notify: &mut dyn FnMut(Notice)) -> Result<Finished, MachineError> {
+pub fn run(
+    job: Job<'_>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<(Finished, Machine), MachineError> {
     let (cgroup, cgroup_note) = (job.cgroup, job.cgroup_note.clone());
     let timeline = Timeline::begin();
     let machine = Machine::start(&job.launch, cgroup)?;
@@ -242,6 +250,7 @@ impl<'a> Supervisor<'a> {
     fn turn(&mut self) -> io::Result<()> {
         let until = self.next_deadline();
         let ready = self.interests().wait(until)?;
+        self.ending.silent = ready.is_empty();
         // Later indices first: a connection that is taken out does not move those before it.
         for name in ready.into_iter().rev() {
             match name {
@@ -267,7 +276,9 @@ impl<'a> Supervisor<'a> {
             if !self.ending.life_closed {
                 into.read(self.machine.life(), Name::Life);
             }
-            into.read(self.machine.connector(), Name::Connector);
+            if self.connector.is_open() {
+                into.read(self.machine.connector(), Name::Connector);
+            }
         }
         let links = [
             (Role::Init, &self.guest.init),
@@ -299,7 +310,10 @@ impl<'a> Supervisor<'a> {
                     self.restoring = None;
                 }
                 Ok(Some(Word::Snapshotted(error))) => self.snapshotted(error),
-                Ok(Some(Word::Ended(ended))) => self.facts.ended = Some(ended),
+                Ok(Some(Word::Ended(ended))) => {
+                    self.facts.ended = Some(ended);
+                    self.timeline.ended();
+                }
                 // It would be readable for ever.
                 Ok(Some(Word::Closed)) => self.ending.life_closed = true,
                 Ok(None) => break,
@@ -371,7 +385,7 @@ impl<'a> Supervisor<'a> {
         self.facts.cause.get_or_insert(cause);
     }
 
-    fn finish(mut self, cgroup: Option<&Cgroup>) -> Finished {
+    fn finish(mut self, cgroup: Option<&Cgroup>) -> (Finished, Machine) {
         // Before anything is printed.
         self.terminal = None;
         let terms = Terms {
@@ -382,12 +396,14 @@ impl<'a> Supervisor<'a> {
             debug_console: self.spec.debug_console,
         };
         let verdict = judge(&self.facts, &terms);
-        let resident = self.machine.ending().map(|ending| ending.peak_resident);
+        let reaped = self.machine.ending().map(|ending| ending.peak_resident);
         let Ended {
             console,
             broken_devices,
+            peak_resident,
             ..
         } = self.facts.ended.take().unwrap_or_default();
+        let resident = reaped.or(Some(peak_resident).filter(|bytes| *bytes > 0));
         let exited = self.facts.exited.take().unwrap_or_default();
         let outcome = Outcome {
             code: verdict.code,
@@ -405,10 +421,11 @@ impl<'a> Supervisor<'a> {
             (None, Some(streams)) => streams.stdout.ends_line(),
             (None, None) => true,
         };
-        Finished {
+        let finished = Finished {
             outcome,
             console,
             line_ended,
-        }
+        };
+        (finished, self.machine)
     }
 }

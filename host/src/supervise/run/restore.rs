@@ -14,7 +14,7 @@ use crate::supervise::machine::{Machine, MachineError};
 use crate::supervise::verdict::{Cause, Facts};
 
 impl Supervisor<'_> {
-    /// Why the VMM did not take the snapshot, once it is gone.
+    /// Why the VMM did not take the snapshot, once it has said so.
     pub(super) fn refusal(&self) -> Option<String> {
         // A copy cannot begin anew: its beginning is in the snapshot.
         self.restoring.as_ref().filter(|_| !self.is_copy)?;
@@ -23,7 +23,7 @@ impl Supervisor<'_> {
             .ended
             .as_ref()
             .filter(|e| e.end() == End::Setup)?;
-        self.machine.ending().map(|_| setup.detail.clone())
+        Some(setup.detail.clone())
     }
 
     /// Boots the task that could not be restored.
@@ -33,6 +33,7 @@ impl Supervisor<'_> {
         };
         launch.snapshot = None;
         self.machine = Machine::start(&launch, cgroup)?;
+        self.connector.begin_again();
         self.guest = Guest::default();
         self.facts = Facts::default();
         self.ending.begin_again();
