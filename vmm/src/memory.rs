@@ -12,7 +12,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::mm::{MapFlags, ProtFlags};
 use vm_memory::mmap::MmapRegionError;
@@ -26,8 +26,11 @@ use crate::arch::x86_64::layout;
 /// The guest's physical memory. Cheap to clone: the regions are shared.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;
 
-/// Regions begin at a multiple of what one entry of a page directory maps, in the guest as in
-/// this process, so that KVM can use large pages where the host has them.
+/// What one entry of a page directory maps.
+pub(crate) const LARGE_PAGE: u64 = 2 << 20;
+
+/// Regions begin at a multiple of a large page, in the guest as in this process, so that KVM can
+/// use large pages where the host has them.
 const ALIGNMENT: usize = 2 << 20;
 
 /// Why guest memory could not be made.
@@ -62,8 +65,8 @@ pub enum MemoryError {
     /// Pages cannot be made.
     #[error("the host does not populate guest memory")]
     Populate(#[source] io::Error),
-    /// The file cannot be mapped.
-    #[error("a file could not be mapped into guest memory; is it a regular file?")]
+    /// The file cannot be mapped or read.
+    #[error("a file could not be brought into guest memory; is it a regular file?")]
     File(#[source] io::Error),
 }
 
@@ -156,6 +159,47 @@ pub(crate) fn populate(memory: &GuestMemory, address: u64, length: u64) -> Resul
         0 => Ok(()),
         _ => Err(MemoryError::Populate(io::Error::last_os_error())),
     }
+}
+
+/// Reads `length` bytes of `file` from `offset` into guest memory at `address`, with no buffer
+/// between them.
+pub(crate) fn read_file(
+    memory: &GuestMemory,
+    address: u64,
+    file: &File,
+    (offset, length): (u64, u64),
+) -> Result<(), MemoryError> {
+    let bad_range = |source| MemoryError::Range {
+        address,
+        length,
+        source,
+    };
+    let size = usize::try_from(length).map_err(|_| bad_range(None))?;
+    let slice = memory
+        .get_slice(GuestAddress(address), size)
+        .map_err(|error| bad_range(Some(error)))?;
+    let mut done = 0;
+    while done < size {
+        let rest = slice
+            .offset(done)
+            .map_err(|error| bad_range(Some(error.into())))?;
+        let at = offset.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+        let at = i64::try_from(at).map_err(|_| bad_range(None))?;
+        let into = rest.ptr_guard_mut();
+        // SAFETY: the buffer must be valid for writes of its length, and no Rust reference may
+        // expect it unchanged: it is guest memory, by the slice just taken, which this process
+        // reaches only through vm-memory's volatile accesses.
+        let count = unsafe { libc::pread(file.as_raw_fd(), into.as_ptr().cast(), rest.len(), at) };
+        match usize::try_from(count) {
+            Ok(0) => return Err(MemoryError::File(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => done = done.saturating_add(count),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(MemoryError::File(error)),
+            },
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,19 +12,19 @@
 //! says `noreplace-smp`. Pages at a segment's edges that hold something else in the file are
 //! copied, so that what follows a segment is zero, as the kernel's `.bss` must be.
 //!
-//! A writable segment is copied whole. The kernel writes to nearly all of it while it boots (its
-//! initial part is overwritten before it is freed), so nothing of it would stay shared, and each
-//! page would cost two faults and the same copy; copied, it may lie in a large page, which is one.
+//! What lies in a large page with something writable is copied: the kernel writes to nearly all of
+//! its writable parts while it boots, so nothing of them would stay shared, and each page would
+//! cost two faults and the same copy. Copied, all of it lies in a large page, which is one fault.
+//! The guest kernel's build counts on it (`images/kernel`): its first segment is the code that a
+//! boot runs, marked writable since the kernel patches it, and the rest of its code is mapped.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
-
 use super::layout;
-use crate::memory::{GuestMemory, MemoryError, map_file};
+use crate::memory::{GuestMemory, LARGE_PAGE, MemoryError, map_file, read_file};
 
 /// Most program headers; Linux has five. Bounds the walk of a hostile file.
 const MAX_HEADERS: u64 = 64;
@@ -37,8 +37,6 @@ const PT_LOAD: u32 = 1;
 const PF_W: u32 = 2;
 /// `e_machine` of x86-64.
 const EM_X86_64: u16 = 62;
-/// What is copied is copied in pieces of this many bytes.
-const CHUNK: usize = 64 * 1024;
 
 /// Why a file is not a kernel this VMM can start.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +79,9 @@ pub enum KernelError {
     /// The file cannot be read.
     #[error("the kernel could not be read")]
     Read(#[source] io::Error),
-    /// The file cannot be mapped.
-    #[error("the kernel could not be mapped")]
+    /// The file cannot be mapped, or read into guest memory.
+    #[error("the kernel could not be put into guest memory")]
     Map(#[from] MemoryError),
-    /// Guest memory does not take a copied part.
-    #[error("the kernel could not be copied into guest memory")]
-    Copy(#[from] GuestMemoryError),
 }
 
 /// A piece of the file and where it goes.
@@ -96,10 +91,31 @@ struct Segment {
     address: u64,
     /// Where in the file.
     offset: u64,
-    /// Bytes from the file; zeroes follow up to the segment's length in memory.
+    /// Bytes from the file; zeroes follow up to `end`.
     length: u64,
+    /// Where it ends in memory.
+    end: u64,
     /// The guest may write to it.
     writable: bool,
+}
+
+impl Segment {
+    /// The part from `start` to `end`, addresses within what comes from the file.
+    fn part(self, start: u64, end: u64) -> Self {
+        Self {
+            address: start,
+            offset: self
+                .offset
+                .saturating_add(start.saturating_sub(self.address)),
+            length: end.saturating_sub(start),
+            ..self
+        }
+    }
+
+    /// The large pages it lies in.
+    fn large_pages(self) -> std::ops::Range<u64> {
+        self.address / LARGE_PAGE..self.end.div_ceil(LARGE_PAGE)
+    }
 }
 
 /// A kernel that fits its file and the guest.
@@ -131,9 +147,39 @@ pub(crate) fn load(file: &File, memory: &GuestMemory, memory_end: u64) -> Result
     };
     let kernel = parse(start, headers, length, memory_end)?;
     for segment in &kernel.segments {
-        place(file, memory, *segment)?;
+        place(file, memory, *segment, &kernel.segments)?;
     }
     Ok(kernel.entry)
+}
+
+/// Copies of a segment what lies in a large page with something writable, and maps the rest.
+fn place(
+    file: &File,
+    memory: &GuestMemory,
+    segment: Segment,
+    all: &[Segment],
+) -> Result<(), KernelError> {
+    let written = |page: u64| {
+        let mut writable = all.iter().filter(|other| other.writable);
+        writable.any(|other| other.large_pages().contains(&page))
+    };
+    let end = segment.address.saturating_add(segment.length);
+    let mut start = segment.address;
+    while start < end {
+        let page = start / LARGE_PAGE;
+        // As far as it is the same: few mappings and reads.
+        let after = (page..)
+            .find(|next| written(*next) != written(page) || next.saturating_mul(LARGE_PAGE) >= end)
+            .map_or(end, |next| next.saturating_mul(LARGE_PAGE).min(end));
+        let part = segment.part(start, after);
+        if written(page) {
+            copy(file, memory, part)?;
+        } else {
+            map(file, memory, part)?;
+        }
+        start = after;
+    }
+    Ok(())
 }
 
 /// Offset and length of the program headers, at most [`MAX_HEADERS`] of them.
@@ -199,6 +245,7 @@ fn parse(
             address,
             offset,
             length,
+            end,
             writable: word(header, 4) & PF_W != 0,
         });
     }
@@ -229,56 +276,31 @@ fn fits(start: u64, length: u64, memory_end: u64) -> Result<u64, KernelError> {
     Ok(end)
 }
 
-/// Maps the whole pages of a segment that is only read, and copies what is left.
-fn place(file: &File, memory: &GuestMemory, segment: Segment) -> Result<(), KernelError> {
-    let Segment {
-        address,
-        offset,
-        length,
-        writable,
-    } = segment;
-    let end = address.saturating_add(length);
-    let first = address.next_multiple_of(layout::PAGE);
+/// Maps the whole pages of a part that is only read, and copies what is left.
+fn map(file: &File, memory: &GuestMemory, part: Segment) -> Result<(), KernelError> {
+    let (start, end) = (part.address, part.address.saturating_add(part.length));
+    let first = start.next_multiple_of(layout::PAGE);
     let last = end & !(layout::PAGE - 1);
-    let congruent = address % layout::PAGE == offset % layout::PAGE;
-    if writable || !congruent || last <= first {
-        return copy(file, memory, segment);
+    let congruent = start % layout::PAGE == part.offset % layout::PAGE;
+    if !congruent || last <= first {
+        return copy(file, memory, part);
     }
-    let head = first.saturating_sub(address);
-    let pages = last.saturating_sub(first);
-    let from = offset.saturating_add(head);
-    copy(
-        file,
-        memory,
-        Segment {
-            length: head,
-            ..segment
-        },
-    )?;
-    map_file(memory, first, file, (from, pages))?;
-    copy(
-        file,
-        memory,
-        Segment {
-            address: last,
-            offset: from.saturating_add(pages),
-            length: end.saturating_sub(last),
-            ..segment
-        },
-    )
+    let pages = part.part(first, last);
+    copy(file, memory, part.part(start, first))?;
+    map_file(memory, first, file, (pages.offset, pages.length))?;
+    copy(file, memory, part.part(last, end))
 }
 
-fn copy(file: &File, memory: &GuestMemory, segment: Segment) -> Result<(), KernelError> {
-    let mut piece = Vec::new();
-    let mut done = 0;
-    while done < segment.length {
-        let left = segment.length.saturating_sub(done);
-        piece.resize(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK), 0);
-        read(file, &mut piece, segment.offset.saturating_add(done))?;
-        memory.write_slice(&piece, GuestAddress(segment.address.saturating_add(done)))?;
-        done = done.saturating_add(u64::try_from(piece.len()).unwrap_or(left));
+fn copy(file: &File, memory: &GuestMemory, part: Segment) -> Result<(), KernelError> {
+    if part.length == 0 {
+        return Ok(());
     }
-    Ok(())
+    read_file(memory, part.address, file, (part.offset, part.length)).map_err(|error| match error {
+        MemoryError::File(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            KernelError::Truncated
+        }
+        other => KernelError::Map(other),
+    })
 }
 
 fn read(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), KernelError> {

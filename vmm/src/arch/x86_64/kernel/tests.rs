@@ -9,6 +9,7 @@
 use std::io::Write;
 
 use proptest::prelude::*;
+use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
 use crate::memory;
@@ -102,21 +103,34 @@ fn congruent_pages_edges_and_bss_are_what_the_headers_say() {
 }
 
 #[test]
-fn code_is_the_files_own_pages_and_what_is_writable_a_copy() {
-    let code = load_at(0x20_0000, 0x1000, 0x1000, 0x1000);
+fn code_is_the_files_own_pages_but_a_copy_in_a_large_page_with_something_writable() {
+    // The last page before a large page and the first of it; data further up in that one.
+    let code = load_at(0x3f_f000, 0x1000, 0x2000, 0x2000);
     let data = Load {
         flags: PF_W | CODE,
-        ..load_at(0x20_1000, 0x2000, 0x1000, 0x1000)
+        ..load_at(0x40_8000, 0x3000, 0x1000, 0x1000)
     };
-    let file = file_of(&elf(0x20_0000, &[code, data], 0x4000));
+    let file = file_of(&elf(0x3f_f000, &[code, data], 0x4000));
     let memory = memory::allocate(MEMORY).unwrap();
     load(&file, &memory, MEMORY).unwrap();
     // A page that is mapped and not written to follows its file.
     file.write_all_at(&[0xee; 0x3000], 0x1000).unwrap();
-    assert_eq!(
-        (byte(&memory, 0x20_0000), byte(&memory, 0x20_1000)),
-        (0xee, 3)
-    );
+    let pages = [0x3f_f000, 0x40_0000, 0x40_8000].map(|page| byte(&memory, page));
+    assert_eq!(pages, [0xee, 3, 4]);
+}
+
+#[test]
+fn code_beside_what_is_only_zeroes_in_the_file_is_a_copy() {
+    let code = load_at(0x40_0000, 0x1000, 0x1000, 0x1000);
+    let zeroes = Load {
+        flags: PF_W,
+        ..load_at(0x40_2000, 0x2000, 0, 0x1000)
+    };
+    let file = file_of(&elf(0x40_0000, &[code, zeroes], 0x4000));
+    let memory = memory::allocate(MEMORY).unwrap();
+    load(&file, &memory, MEMORY).unwrap();
+    file.write_all_at(&[0xee; 0x1000], 0x1000).unwrap();
+    assert_eq!(byte(&memory, 0x40_0000), 2);
 }
 
 #[test]
