@@ -31,6 +31,7 @@ mod life;
 mod mounts;
 mod sys;
 
+use dlmalloc::GlobalDlmalloc;
 use protocol::Kind;
 use protocol::messages::{BootReport, EndReason};
 use rustix::system::{RebootCommand, reboot};
@@ -38,6 +39,11 @@ use rustix::system::{RebootCommand, reboot};
 use crate::boot::boot;
 use crate::control::{Control, ControlError};
 use crate::guest::Guest;
+
+/// musl's own allocator asks the kernel for pages, and gives them back, at nearly every call of a
+/// program as small as this.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() {
     let init_ns = clock::now();

@@ -6,12 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use dlmalloc::GlobalDlmalloc;
 use vmm::cli::Arguments;
 use vmm::config::Config;
 use vmm::control::{self, Body, End, Ended};
 use vmm::end::chain;
 use vmm::inherited::Inherited;
 use vmm::machine::{Machine, now_ns};
+
+/// musl's own allocator asks the kernel for pages, and gives them back, at nearly every call of a
+/// program as small as this.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 /// The guest ended, by itself, by its life or when told.
 const ENDED: u8 = 0;
