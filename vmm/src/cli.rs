@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line of `ampoule-vmm`: the other end of [`Config::to_args`].
+//!
+//! What a supervisor writes is read in one pass, [`Arguments::written`]. Anything else is clap's
+//! to read, to explain and to refuse; for what it always gets, building clap's tables would be a
+//! twentieth of the time to the guest's first instruction.
 
+use std::ffi::OsStr;
 use std::num::ParseIntError;
 use std::os::fd::RawFd;
+use std::str::FromStr;
 
 use clap::Parser;
 
@@ -53,6 +59,66 @@ pub struct Arguments {
     /// Attach a serial port and keep the tail of what the kernel prints.
     #[arg(long)]
     debug_console: bool,
+}
+
+impl Arguments {
+    /// These words (without the program's name) if they are each as [`Config::to_args`] writes
+    /// them, and all that it must write; else nothing, not even why.
+    #[must_use]
+    pub fn written(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Option<Self> {
+        let (mut cpus, mut memory_mib, mut life_ms) = (None, None, None);
+        let [
+            mut kvm,
+            mut kernel,
+            mut snapshot,
+            mut control,
+            mut connector,
+            mut vsock,
+        ] = [None; 6];
+        let (mut drive_fd, mut debug_console) = (Vec::new(), false);
+        for word in words {
+            let word = word.as_ref().to_str()?.strip_prefix("--")?;
+            match word.split_once('=') {
+                None if word == "debug-console" && !debug_console => debug_console = true,
+                Some(("cpus", value)) => set(&mut cpus, value)?,
+                Some(("memory-mib", value)) => set(&mut memory_mib, value)?,
+                Some(("life-ms", value)) => set(&mut life_ms, value)?,
+                Some(("kvm-fd", value)) => set(&mut kvm, value)?,
+                Some(("kernel-fd", value)) => set(&mut kernel, value)?,
+                Some(("snapshot-fd", value)) => set(&mut snapshot, value)?,
+                Some(("control-fd", value)) => set(&mut control, value)?,
+                Some(("connector-fd", value)) => set(&mut connector, value)?,
+                Some(("vsock-fd", value)) => set(&mut vsock, value)?,
+                Some(("drive-fd", value)) => drive_fd.push(drive(value).ok()?),
+                _ => return None,
+            }
+        }
+        if kernel.is_some() == snapshot.is_some() {
+            return None;
+        }
+        Some(Self {
+            cpus: cpus?,
+            memory_mib: memory_mib?,
+            life_ms: life_ms?,
+            kvm_fd: kvm?,
+            kernel_fd: kernel,
+            snapshot_fd: snapshot,
+            control_fd: control?,
+            connector_fd: connector?,
+            vsock_fd: vsock,
+            drive_fd,
+            debug_console,
+        })
+    }
+}
+
+/// The first value of its name.
+fn set<T: FromStr>(place: &mut Option<T>, text: &str) -> Option<()> {
+    if place.is_some() {
+        return None;
+    }
+    *place = Some(text.parse().ok()?);
+    Some(())
 }
 
 /// A drive's descriptor, if it has a medium.
@@ -132,9 +198,31 @@ mod tests {
             config(vec![Some(7), Some(8)], Some(9)),
             config(vec![Some(7), None], Some(9)),
         ] {
-            let read = Config::try_from(parse(&config.to_args()).unwrap()).unwrap();
+            let args = config.to_args();
+            let read = Config::try_from(parse(&args).unwrap()).unwrap();
+            assert_eq!(read, config);
+            let read = Config::try_from(Arguments::written(&args).unwrap()).unwrap();
             assert_eq!(read, config);
         }
+    }
+
+    #[test]
+    fn what_no_config_writes_is_left_to_clap() {
+        let args = config(vec![Some(7)], Some(9)).to_args();
+        for (from, to) in [
+            ("--cpus=2", "--cpus=0"),
+            ("--cpus=2", "--cpu=2"),
+            ("--kvm-fd=3", "--kvm-fd=x"),
+            ("--kvm-fd=3", "--control-fd=3"),
+            ("--kvm-fd=3", "--kernel-fd=3"),
+            ("--kvm-fd=3", "-k3"),
+            ("--drive-fd=7", "--drive-fd"),
+            ("--drive-fd=7", "--help"),
+        ] {
+            let changed = args.iter().map(|arg| arg.replace(from, to));
+            assert!(Arguments::written(changed).is_none(), "{to}");
+        }
+        assert!(Arguments::written(&args[1..]).is_none());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use prost::Message;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
 };
 
 /// Longest message either way: an `Ended` with the debug console's tail is the largest.
@@ -239,7 +239,12 @@ pub fn send(
 /// # Errors
 /// [`ControlError::Closed`] at the end, otherwise as the variants say.
 pub fn receive(socket: impl AsFd) -> Result<(Body, Option<OwnedFd>), ControlError> {
-    let mut bytes = vec![0; MAX_MESSAGE];
+    // A look at the length first: most messages are a few bytes, and clearing room for the longest
+    // would cost more than all the rest.
+    let (peek, truncate) = (RecvFlags::PEEK, RecvFlags::TRUNC);
+    let waits = rustix::io::retry_on_intr(|| recv(&socket, &mut [0u8; 0][..], peek | truncate));
+    let (_, waits) = waits.map_err(io::Error::from)?;
+    let mut bytes = vec![0; waits.min(MAX_MESSAGE)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {

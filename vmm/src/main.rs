@@ -36,7 +36,8 @@ fn main() -> ExitCode {
         eprintln!("ampoule-vmm: a bug, please report it: {panic}");
         std::process::abort();
     }));
-    let config = match Config::try_from(Arguments::parse()) {
+    let arguments = Arguments::written(std::env::args_os().skip(1));
+    let config = match Config::try_from(arguments.unwrap_or_else(Arguments::parse)) {
         Ok(config) => config,
         Err(error) => return fail(&error, USAGE),
     };
