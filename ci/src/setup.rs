@@ -210,7 +210,7 @@ fn rust_target() -> Result<()> {
 }
 
 fn build_binaries() -> Result<()> {
-    say("building ampoule, ampoule-vmm, ampoule-init and ampoule-agent");
+    say("building ampoule, ampoule-vmm and ampoule-init");
     let mut cargo = tools::cargo();
     // One folder, whatever CARGO_TARGET_DIR says: tests and users find the binaries there.
     cargo.args([
@@ -222,11 +222,11 @@ fn build_binaries() -> Result<()> {
         "--target-dir",
         "target",
     ]);
-    for package in ["host", "vmm", "guest-init", "guest-agent"] {
+    for package in ["host", "vmm", "guest-init"] {
         cargo.args(["-p", package]);
     }
     tools::run(&mut cargo)?;
-    for name in ["ampoule", "ampoule-vmm", "ampoule-init", "ampoule-agent"] {
+    for name in ["ampoule", "ampoule-vmm", "ampoule-init"] {
         is_there(&binaries().join(name))?;
     }
     Ok(())

@@ -21,7 +21,7 @@ use crate::exec::command::{Around, Command, Part, failed};
 use crate::exec::request::Refusal;
 use crate::files::{Copies, Copy};
 use crate::guest::{self, Guest};
-use crate::link::{Connect, Link};
+use crate::link::{Connect, Link, Vsock};
 use crate::pause;
 
 /// Most commands at once: each has up to seven descriptors and 128 KiB of buffers.
@@ -50,6 +50,19 @@ pub enum AgentError {
     TooManyCopies,
 }
 
+impl AgentError {
+    /// The status a process of the agent ends with: of its own for each, so that the goodbye's
+    /// detail tells them apart.
+    fn status(&self) -> u8 {
+        match self {
+            Self::Connect(_) => 3,
+            Self::Host(_) => 4,
+            Self::Poll(_) => 5,
+            Self::TooManyCopies => 6,
+        }
+    }
+}
+
 /// What a ready descriptor belongs to.
 #[derive(Clone, Copy, Debug)]
 enum Source {
@@ -68,6 +81,12 @@ struct Agent<'a> {
     oom_seen: u64,
     /// A copy of the guest is being taken: nothing of a command is looked at meanwhile.
     paused: bool,
+}
+
+/// The life of the agent's process in a guest that PID 1 has set up; the status it ends with.
+#[must_use]
+pub fn run() -> u8 {
+    serve(&Guest::of_init(), Arc::new(Vsock)).map_or_else(|error| error.status(), |()| 0)
 }
 
 /// Connects to the supervisor, says *ready*, and serves until that connection ends.

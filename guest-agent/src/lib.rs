@@ -10,8 +10,8 @@
 //! - [`link`]: a connection to the host that never blocks. Tests bring socket pairs.
 //! - [`guest`]: what the agent finds: the workspace, the commands' cgroup, what has run out.
 //!
-//! The library exists for tests, which run the agent without a guest; `main.rs` is the program.
-//! Depends on `protocol`, and on `rustix` and `libc` for system calls.
+//! A library: in a guest the agent is a copy of PID 1 that calls [`run`], so that the image holds
+//! one program and a boot reads one; tests call [`serve`] without a guest. Depends on `protocol`, and on `rustix` and `libc` for system calls.
 
 mod agent;
 mod clock;
@@ -22,6 +22,6 @@ mod link;
 mod pause;
 mod sys;
 
-pub use agent::{AgentError, serve};
+pub use agent::{AgentError, run, serve};
 pub use guest::Guest;
 pub use link::{Connect, Vsock};

@@ -1,40 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The agent's process, and every other child that PID 1 inherits.
+//!
+//! The agent is a copy of PID 1 and not a program of its own. An execve of another file would
+//! read that file from the image at every boot, and relocate it: a third of the time from PID 1
+//! to *ready*. What a copy has that a program would not have is closed by [`sys::copy`]; the two
+//! share nothing that either writes.
 
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::{fmt, io};
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use crate::sys;
+
 /// Most zombies collected before the loop looks at its other duties.
 const REAP_BATCH: u32 = 256;
-
-/// The agent's program, opened while its path exists: the new root does not have it.
-#[derive(Debug)]
-pub(crate) struct Program(OwnedFd);
-
-impl Program {
-    pub(crate) fn open() -> Result<Self, Errno> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        open(c"/.ampoule/agent", flags, Mode::empty()).map(Self)
-    }
-
-    /// Starts it, through `/proc`. The standard library takes `posix_spawn` here, which musl does
-    /// with `CLONE_VM | CLONE_VFORK`: no page table is copied. It also empties the signal mask.
-    pub(crate) fn start(self) -> io::Result<Agent> {
-        let child = Command::new(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
-            .arg0("ampoule-agent")
-            .env_clear()
-            .spawn()?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Agent { pid, death: None })
-    }
-}
 
 /// The agent, alive or not.
 #[derive(Debug)]
@@ -67,6 +47,12 @@ pub(crate) enum Reaped {
 }
 
 impl Agent {
+    /// Starts it.
+    pub(crate) fn start() -> io::Result<Self> {
+        let pid = sys::copy(guest_agent::run)?;
+        Ok(Self { pid, death: None })
+    }
+
     /// How it died, if it did.
     pub(crate) fn death(&self) -> Option<Death> {
         self.death

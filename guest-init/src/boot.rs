@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use protocol::messages::BootReport;
 use rustix::io::Errno;
 
-use crate::agent::{Agent, Program};
+use crate::agent::Agent;
 use crate::control::{Control, ControlError};
 use crate::identity::Identity;
 use crate::life::Life;
@@ -21,8 +21,6 @@ pub(crate) enum BootError {
     Children(#[source] io::Error),
     #[error("could not mount the guest's file systems")]
     Mount(#[from] MountError),
-    #[error("could not open /.ampoule/agent; the image was not made for this program")]
-    NoAgent(#[source] Errno),
     #[error("could not get the assignment")]
     Assignment(#[from] ControlError),
     #[error("could not make the group of the task's commands")]
@@ -44,8 +42,6 @@ pub(crate) struct Booted {
 /// Sets the guest up, noting the time of each step in `report`.
 pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Booted, BootError> {
     let children = sys::child_signals().map_err(BootError::Children)?;
-    // Before the new root hides it.
-    let program = Program::open().map_err(BootError::NoAgent)?;
     mounts::early()?;
 
     let assignment = control.assignment()?;
@@ -61,7 +57,7 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
     }
     identity::loopback();
     commands::make_group().map_err(BootError::Group)?;
-    let agent = program.start().map_err(BootError::Agent)?;
+    let agent = Agent::start().map_err(BootError::Agent)?;
     report.agent_ns = clock::now();
     Ok(Booted {
         children,

@@ -17,7 +17,7 @@
 //! PID 1 may not fail: when it exits, the kernel panics (which resets as well, but tells the host
 //! nothing). So every error ends in a goodbye with a reason, if there is a connection, and a reset.
 //!
-//! Depends on `protocol`, and on `rustix` and `libc` for system calls.
+//! Depends on `protocol`, on `guest-agent` for what the agent's process does, and on `rustix` and `libc` for system calls.
 
 mod agent;
 mod boot;

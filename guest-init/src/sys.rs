@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::process::Pid;
 
 /// Largest payload of [`add_entropy`]; the assignment carries at most this.
 pub(crate) const MAX_ENTROPY: usize = 64;
@@ -90,6 +91,36 @@ fn child_set() -> libc::sigset_t {
     // SAFETY: sigaddset() writes within the set at the pointer, which lives here.
     unsafe { libc::sigaddset(&raw mut set, libc::SIGCHLD) };
     set
+}
+
+/// A copy of this process that does `work` and ends with the status that it gives. It has none of
+/// our descriptors but the standard streams, and blocks no signal.
+///
+/// To be called while this process has one thread, the only one that the copy has.
+pub(crate) fn copy(work: impl FnOnce() -> u8) -> io::Result<Pid> {
+    // SAFETY: fork(2) is always sound to call; what may go on in the copy is bounded by its one
+    // thread (above), and that the copy ends here, before it returns to anybody's frame.
+    let pid = check(unsafe { libc::fork() })?;
+    let Some(pid) = Pid::from_raw(pid) else {
+        forget();
+        let status = work();
+        // SAFETY: _exit() takes any status, and runs no handlers of the original's copy. (A panic
+        // ends the process where it is: `panic = "abort"` in the workspace's Cargo.toml.)
+        unsafe { libc::_exit(status.into()) };
+    };
+    Ok(pid)
+}
+
+/// Lets go of what a copy of PID 1 has and is not for it.
+fn forget() {
+    let (first, last) = (libc::STDERR_FILENO + 1, libc::c_int::MAX);
+    // SAFETY: close_range() takes numbers. The owners of what it closes are frames of the
+    // original's, which the copy never returns to.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    // SAFETY: sigset_t is an array of integers, for which all zeroes is a value: the empty set.
+    let none: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: sigprocmask() reads the set at the pointer; a null second one asks for nothing.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
 }
 
 /// Brings up the network interface `lo`.

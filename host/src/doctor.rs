@@ -188,15 +188,13 @@ fn programs() -> Vec<Check> {
             Check::ok("programs", path.display().to_string())
         } else {
             let text = format!(
-                "{} is missing: put all four binaries into one folder",
+                "{} is missing: put all three binaries into one folder",
                 path.display()
             );
             Check::fail("programs", text)
         }
     };
-    ["ampoule-vmm", "ampoule-init", "ampoule-agent"]
-        .map(check)
-        .into()
+    ["ampoule-vmm", "ampoule-init"].map(check).into()
 }
 
 fn images(folders: &Folders) -> Vec<Check> {

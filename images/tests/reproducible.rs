@@ -6,9 +6,9 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use images::recipe::image::{self, GuestPrograms};
+use images::recipe::image;
 use images::recipe::{BuildDirs, Built, Recipe, kernel};
 
 fn twice(build: impl Fn(&BuildDirs<'_>) -> Built) {
@@ -27,18 +27,10 @@ fn twice(build: impl Fn(&BuildDirs<'_>) -> Built) {
 
 fn image_twice(name: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let program = |name: &str| -> PathBuf {
-        let path = folder.path().join(name);
-        fs::write(&path, name).unwrap();
-        path
-    };
-    let (init, agent) = (program("init"), program("agent"));
-    let programs = GuestPrograms {
-        init: &init,
-        agent: &agent,
-    };
+    let init = folder.path().join("init");
+    fs::write(&init, "init").unwrap();
     let recipe = Recipe::find(name).unwrap();
-    twice(|dirs| image::build(&recipe, programs, None, dirs).unwrap());
+    twice(|dirs| image::build(&recipe, &init, None, dirs).unwrap());
 }
 
 #[test]

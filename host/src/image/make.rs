@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use images::erofs::{self, WriteError, WriteOptions};
-use images::recipe::image::{self as recipe_image, GuestPrograms};
+use images::recipe::image as recipe_image;
 use images::recipe::kernel::{self, KernelError};
 use images::recipe::{self, BuildDirs, Built, Recipe, RecipeError};
 use images::tar::{self, TarError, TarLimits};
@@ -18,7 +18,7 @@ use crate::folders::{FolderError, Folders, make_private};
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
     /// A program of the guest is missing.
-    #[error("{} is missing: it belongs beside ampoule; build or install all four binaries", .0.display())]
+    #[error("{} is missing: it belongs beside ampoule; build or install all three binaries", .0.display())]
     NoGuestProgram(PathBuf),
     /// The kernel failed.
     #[error(transparent)]
@@ -101,12 +101,8 @@ impl<'a> Maker<'a> {
             .unwrap_or(name);
         check_own_name(stem)?;
         let recipe = Recipe::find(name)?;
-        let (init, agent) = self.guest_programs()?;
-        let programs = GuestPrograms {
-            init: &init,
-            agent: &agent,
-        };
-        let built = recipe_image::build(&recipe, programs, None, &dirs)?;
+        let init = self.guest_init()?;
+        let built = recipe_image::build(&recipe, &init, None, &dirs)?;
         self.store(stem, Kind::Image, &built, recipe.env)
     }
 
@@ -151,15 +147,13 @@ impl<'a> Maker<'a> {
     /// As [`MakeError`] says.
     pub fn import(&self, name: &str, tar: &Path) -> Result<Manifest, MakeError> {
         check_own_name(name)?;
-        let (init, agent) = self.guest_programs()?;
+        let init = self.guest_init()?;
         (self.progress)(&format!("reading {}", tar.display()));
         let mut tree = tar::read(tar, &TarLimits::default())?.tree;
         recipe_image::furnish(&mut tree)?;
         let time = Time::seconds(recipe::EPOCH);
-        for (path, program) in [("/.ampoule/init", &init), ("/.ampoule/agent", &agent)] {
-            let content = Content::file(program)?;
-            tree.insert(path, Node::file(Meta::new(0o755).at(time), content))?;
-        }
+        let init = Node::file(Meta::new(0o755).at(time), Content::file(&init)?);
+        tree.insert("/.ampoule/init", init)?;
         make_private(&self.folders.cache)?;
         let written = self
             .folders
@@ -182,16 +176,13 @@ impl<'a> Maker<'a> {
         stored
     }
 
-    fn guest_programs(&self) -> Result<(PathBuf, PathBuf), MakeError> {
-        let find = |name| {
-            let path = self.binaries.join(name);
-            if path.is_file() {
-                Ok(path)
-            } else {
-                Err(MakeError::NoGuestProgram(path))
-            }
-        };
-        Ok((find("ampoule-init")?, find("ampoule-agent")?))
+    fn guest_init(&self) -> Result<PathBuf, MakeError> {
+        let path = self.binaries.join("ampoule-init");
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(MakeError::NoGuestProgram(path))
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const KILLED: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// The binary is not where it belongs.
-    #[error("{} is missing: it belongs beside ampoule; build or install all four binaries", .0.display())]
+    #[error("{} is missing: it belongs beside ampoule; build or install all three binaries", .0.display())]
     NoVmm(PathBuf),
     /// clone3 was refused.
     #[error(

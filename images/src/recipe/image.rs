@@ -19,15 +19,6 @@ const AGENT: u32 = 1000;
 
 const TIME: Time = Time::seconds(EPOCH);
 
-/// The two programs of ours that every image holds, built for the guest.
-#[derive(Clone, Copy, Debug)]
-pub struct GuestPrograms<'a> {
-    /// PID 1, at `/.ampoule/init`.
-    pub init: &'a Path,
-    /// What runs the task, at `/.ampoule/agent`.
-    pub agent: &'a Path,
-}
-
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -54,19 +45,19 @@ pub enum ImageError {
     Cache(#[from] CacheError),
 }
 
-/// Builds the image of a recipe, or finds it in the cache. Packages come from `sources`, or else
+/// Builds the image of a recipe, or finds it in the cache. `init` is the program of ours that
+/// every image holds, built for the guest. Packages come from `sources`, or else
 /// from where this machine's own come from.
 pub fn build(
     recipe: &Recipe,
-    programs: GuestPrograms<'_>,
+    init: &Path,
     sources: Option<&Sources>,
     dirs: &BuildDirs<'_>,
 ) -> Result<Built, ImageError> {
     let mut inputs = Inputs::default();
     inputs.add("recipe", format!("image {VERSION}"));
     inputs.add("format", erofs::FORMAT_VERSION.to_string());
-    inputs.add_file("init", programs.init)?;
-    inputs.add_file("agent", programs.agent)?;
+    inputs.add_file("init", init)?;
     for file in &recipe.files {
         let described = format!("{:o} {} {}", file.mode, file.owner, file.content);
         inputs.add(&file.path.to_string_lossy(), described);
@@ -89,11 +80,7 @@ pub fn build(
     }
     find_or_make(dirs, "image.erofs", inputs, |done| {
         (dirs.progress)(&format!("image: writing {}", recipe.description));
-        let tree = tree(
-            recipe,
-            programs,
-            root.as_ref().map(|root| root.path.as_path()),
-        )?;
+        let tree = tree(recipe, init, root.as_ref().map(|root| root.path.as_path()))?;
         let options = WriteOptions {
             build_time: TIME,
             ..WriteOptions::default()
@@ -114,11 +101,7 @@ fn debian_root(
     }
 }
 
-fn tree(
-    recipe: &Recipe,
-    programs: GuestPrograms<'_>,
-    root: Option<&Path>,
-) -> Result<Tree, ImageError> {
+fn tree(recipe: &Recipe, init: &Path, root: Option<&Path>) -> Result<Tree, ImageError> {
     let mut tree = match root {
         Some(root) => {
             let mut tree = tar::read(root, &TarLimits::default())?.tree;
@@ -139,13 +122,8 @@ fn tree(
             Node::file(meta, Content::bytes(content.as_bytes())),
         )?;
     }
-    for (path, program) in [
-        ("/.ampoule/init", programs.init),
-        ("/.ampoule/agent", programs.agent),
-    ] {
-        let content = Content::file(program)?;
-        tree.insert(path, Node::file(Meta::new(0o755).at(TIME), content))?;
-    }
+    let init = Node::file(Meta::new(0o755).at(TIME), Content::file(init)?);
+    tree.insert("/.ampoule/init", init)?;
     tree.clamp_mtimes(TIME);
     Ok(tree)
 }

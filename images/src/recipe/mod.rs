@@ -8,7 +8,7 @@
 //! ```text
 //! <cache>/build/<hash>/vmlinux      kernel.rs   source package, fragment, compiler
 //! <cache>/build/<hash>/root.tar     debian.rs   packages, release
-//! <cache>/build/<hash>/image.erofs  image.rs    root.tar or busybox, files, guest programs
+//! <cache>/build/<hash>/image.erofs  image.rs    root.tar or busybox, files, guest-init
 //! ```
 //!
 //! Beside each lies `inputs`, the list that was hashed. A result is made in a folder of its own
