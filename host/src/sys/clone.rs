@@ -6,14 +6,16 @@
 //! child:           └─ maps ids, new session, default signals, descriptors, execve
 //! ```
 //!
-//! The child shares no memory with the parent (no `CLONE_VM`), but the parent may have had other
-//! threads whose locks are now held for ever in the copy. So between clone3 and execve the child
-//! only makes system calls on memory prepared before: no allocation, no locks, no unwinding.
+//! As with vfork(2) the child uses the parent's memory, which waits for the execve: a copy of its
+//! page tables, and of the pages that either writes to, would cost more than all the child does.
+//! So between clone3 and execve the child only makes system calls on memory prepared before, on a
+//! stack of its own: no allocation, no locks, no unwinding.
 #![expect(
     unsafe_code,
     reason = "clone3 and the child's steps up to execve have no safe wrapper"
 )]
 
+use std::arch::asm;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::size_of;
@@ -22,6 +24,9 @@ use std::ptr;
 
 /// Exit status of a child that could not become the program: distinct from what the VMM uses.
 pub const NOT_EXECUTED: i32 = 113;
+
+/// The child's stack: for system calls and a path or two.
+const STACK: usize = 32 * 1024;
 
 /// What to start, and in what.
 #[derive(Debug)]
@@ -90,22 +95,58 @@ pub fn spawn(program: &Program<'_>) -> io::Result<Child> {
         maps: program.user_namespace.then(identity),
     };
     let mut pidfd: RawFd = -1;
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
     let mut args = arguments(program, &mut pidfd);
-    // SAFETY: `args` is a clone_args of the size given, whose only pointer is `pidfd`, alive and
-    // writable during the call; without CLONE_VM and with no stack given the child continues
-    // here on its own copy of this stack, as after fork.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) };
-    match pid {
-        -1 => Err(io::Error::last_os_error()),
-        0 => become_program(&prepared),
-        pid => {
-            let pid = i32::try_from(pid).map_err(io::Error::other)?;
-            // SAFETY: clone3 succeeded with CLONE_PIDFD, so the kernel stored a new descriptor
-            // in `pidfd` that nothing else owns.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Child { pid, pidfd })
-        }
+    args.stack = address(stack.as_mut_ptr());
+    args.stack_size = STACK as u64;
+    // SAFETY: `args` points to `pidfd` and to a stack of that size, aligned for 16 bytes; both
+    // and `prepared` outlive the child's use of them, since CLONE_VFORK has this thread wait until
+    // it has executed its program or is gone.
+    let pid = unsafe { clone3(&args, &prepared) };
+    if pid < 0 {
+        let errno = i32::try_from(pid.saturating_neg()).unwrap_or(libc::EINVAL);
+        return Err(io::Error::from_raw_os_error(errno));
     }
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: clone3 succeeded with CLONE_PIDFD, so the kernel stored a new descriptor in `pidfd`
+    // that nothing else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Child { pid, pidfd })
+}
+
+/// clone3 with a child that begins in [`become_program`], on the stack that `args` names: the
+/// child's id, or an error's number below zero. Not by libc's wrapper, to which the child would
+/// return on a stack that holds nothing to return to.
+///
+/// # Safety
+/// `args` must ask for memory to be shared and the parent to wait, and its pointers be valid for
+/// that long.
+unsafe fn clone3(args: &libc::clone_args, prepared: &Prepared<'_>) -> i64 {
+    let result: i64;
+    // SAFETY: the parent leaves the block at once, as from any system call: rcx and r11 are
+    // clobbered by it, rax is the result, memory and flags are clobbered by default, and its stack
+    // is not touched. The child has its own stack, on which it calls a function that takes one
+    // pointer and never returns.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, {prepared}",
+            "call {child}",
+            "ud2",
+            "2:",
+            prepared = in(reg) ptr::from_ref(prepared),
+            child = in(reg) become_program as extern "C" fn(&Prepared<'_>) -> !,
+            inout("rax") libc::SYS_clone3 => result,
+            in("rdi") ptr::from_ref(args),
+            in("rsi") size_of::<libc::clone_args>(),
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    result
 }
 
 fn arguments(program: &Program<'_>, pidfd: &mut RawFd) -> libc::clone_args {
@@ -116,7 +157,7 @@ fn arguments(program: &Program<'_>, pidfd: &mut RawFd) -> libc::clone_args {
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS;
-    args.flags = flag(spaces) | flag(libc::CLONE_PIDFD);
+    args.flags = flag(spaces | libc::CLONE_PIDFD | libc::CLONE_VM | libc::CLONE_VFORK);
     args.pidfd = address(pidfd);
     args.exit_signal = flag(libc::SIGCHLD);
     if program.user_namespace {
@@ -134,12 +175,12 @@ fn flag(bits: libc::c_int) -> u64 {
     u64::from(bits.cast_unsigned())
 }
 
-fn address(of: &mut RawFd) -> u64 {
+fn address<T>(of: *mut T) -> u64 {
     const _: () = assert!(
         size_of::<usize>() == size_of::<u64>(),
         "clone_args holds addresses"
     );
-    u64::try_from(ptr::from_mut(of).addr()).unwrap_or_default()
+    u64::try_from(of.addr()).unwrap_or_default()
 }
 
 /// Maps the caller's own ids to themselves and no others (user_namespaces(7)).
@@ -153,14 +194,14 @@ fn identity() -> IdMaps {
 }
 
 /// The child's side: the steps in order, then execve. Ends the process when one fails.
-fn become_program(prepared: &Prepared<'_>) -> ! {
+extern "C" fn become_program(prepared: &Prepared<'_>) -> ! {
     let ready = map_ids(prepared.maps.as_ref())
         && own_session()
         && default_signals()
         && descriptors(prepared);
     if ready {
         // SAFETY: path is NUL-terminated; argv and env are null-terminated arrays of
-        // NUL-terminated strings owned by the caller's `Program`, copied with the address space.
+        // NUL-terminated strings owned by the caller's `Program`, who waits.
         unsafe {
             libc::execve(
                 prepared.path.as_ptr(),
@@ -169,7 +210,7 @@ fn become_program(prepared: &Prepared<'_>) -> ! {
             )
         };
     }
-    // SAFETY: _exit takes any status and runs no handlers of the parent's copy.
+    // SAFETY: _exit takes any status and runs no handlers of the parent's.
     unsafe { libc::_exit(NOT_EXECUTED) }
 }
 
