@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod gate;
 mod kvmhost;
 mod machine;
 mod project;
@@ -39,6 +40,12 @@ enum Command {
     Test,
     /// Check format, lints, documentation, sizes, dependencies and commit titles
     Check,
+    /// Measure boot, restore and fork on the deterministic clock, and compare with what is kept
+    Gate {
+        /// Keep what is measured
+        #[arg(long)]
+        write: bool,
+    },
     /// Run a command in a KVM server simulated by QEMU
     Kvmhost(KvmhostArgs),
 }
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run().map(failed_unless),
         Command::Test => test::run().map(failed_unless),
         Command::Check => Ok(failed_unless(check::run().failed == 0)),
+        Command::Gate { write } => setup::run().and_then(|_| gate::run(write)).map(failed_unless),
         Command::Kvmhost(args) => kvmhost::run(&server(args)),
     };
     match done {

@@ -181,7 +181,7 @@ impl Writer<'_> {
         while offset < length {
             let wanted = RUN.min(length.saturating_sub(offset));
             let buffer = run.get_mut(..wanted).unwrap_or_default();
-            if self.pages.any(start.saturating_add(offset), wanted) {
+            if self.pages.hold(start.saturating_add(offset), wanted) {
                 let from = MemoryRegionAddress(offset as u64);
                 region.read_slice(buffer, from).map_err(io::Error::other)?;
                 let page = offset as u64 / layout::PAGE;
@@ -217,19 +217,36 @@ impl Writer<'_> {
 struct Pages {
     /// Absent where there is no proc: then all are taken to exist.
     map: Option<File>,
+    /// Where files are mapped: a page that nobody has touched holds what the file does, though
+    /// it does not exist yet.
+    files: Vec<std::ops::Range<usize>>,
     entries: Vec<u8>,
 }
 
 impl Pages {
     fn open() -> Self {
+        let maps = std::fs::read_to_string("/proc/self/maps").ok();
+        let map = maps
+            .as_ref()
+            .and_then(|_| File::open("/proc/self/pagemap").ok());
+        let files = maps
+            .iter()
+            .flat_map(|maps| maps.lines())
+            .filter_map(of_a_file);
         Self {
-            map: File::open("/proc/self/pagemap").ok(),
+            map,
+            files: files.collect(),
             entries: Vec::new(),
         }
     }
 
-    /// Whether one of the pages from `address` on exists.
-    fn any(&mut self, address: usize, length: usize) -> bool {
+    /// Whether one of the pages from `address` on may hold something.
+    fn hold(&mut self, address: usize, length: usize) -> bool {
+        let end = address.saturating_add(length);
+        let overlaps = |file: &std::ops::Range<usize>| file.start < end && address < file.end;
+        if self.files.iter().any(overlaps) {
+            return true;
+        }
         match self.read(address, length.div_ceil(PAGE)) {
             None => true,
             Some(mut flags) => flags.any(|flags| flags & (PRESENT | SWAPPED) != 0),
@@ -246,4 +263,14 @@ impl Pages {
         let entries = entries.filter_map(|entry| entry.first_chunk().copied());
         Some(entries.map(u64::from_le_bytes))
     }
+}
+
+/// The addresses of a line of proc(5)'s maps that is about a file:
+/// `7f00-7f10 rw-p 00200000 08:01 1234 /path`, with inode 0 for memory without one.
+fn of_a_file(line: &str) -> Option<std::ops::Range<usize>> {
+    let mut words = line.split_ascii_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let inode = words.nth(3)?;
+    let number = |text| usize::from_str_radix(text, 16).ok();
+    (inode != "0").then_some(number(start)?..number(end)?)
 }

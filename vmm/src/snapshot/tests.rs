@@ -60,6 +60,21 @@ fn memory_comes_back_as_it_was_and_the_rest_is_zero() {
 }
 
 #[test]
+fn pages_of_a_file_that_nobody_touched_are_written_too() {
+    let (file, _) = written(state());
+    let snapshot = open(&file).unwrap();
+    let memory = allocate(MEMORY).unwrap();
+    map(&file, &snapshot, &memory).unwrap();
+    let second = tempfile::tempfile().unwrap();
+    write(&second, state(), &memory).unwrap();
+    let memory = allocate(MEMORY).unwrap();
+    map(&second, &open(&second).unwrap(), &memory).unwrap();
+    for at in [0, 0x1000, 0x30_0000, MEMORY - 4096] {
+        assert_eq!(memory.read_obj::<u64>(GuestAddress(at)).unwrap(), at + 7);
+    }
+}
+
+#[test]
 fn zero_pages_take_no_room() {
     use std::os::unix::fs::MetadataExt;
     let (file, _) = written(state());

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The gate on boot latency: `benches boot`, `restore` and `fork` in the simulated server under
+//! the deterministic clock, compared with `benches/figures.json`.
+//!
+//! Figures are comparable under one key only: the server's kernel, QEMU, the guest's kernel and
+//! the compiler. Under another key they are shown and nothing is compared; the promises of README
+//! hold under any. `cargo ci gate --write` measures and keeps the result, which belongs into the
+//! commit that made the difference.
+//!
+//! On hardware KVM the benches report milliseconds and nothing fails: run them by hand.
+
+mod figures;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::kvmhost::{self, Server};
+use crate::tools;
+use figures::Figures;
+
+/// What is kept.
+const KEPT: &str = "benches/figures.json";
+/// How long the measurement may take: five times what it does on two quiet cores.
+const LIMIT: Duration = Duration::from_secs(6 * 60);
+/// A guest that QEMU has broken (`test/inside.rs` says how) is measured once more.
+const ATTEMPTS: u32 = 2;
+
+/// Runs in the server: everything in memory, as the figures are defined.
+const SCRIPT: &str = r#"
+set -e
+mkdir -p /run/gate/data /run/gate/bin /run/gate/tmp
+cp -r "$1" /run/gate/data/ampoule
+rm -rf /run/gate/data/ampoule/templates
+cp "$2"/ampoule "$2"/ampoule-vmm "$2"/ampoule-init /run/gate/bin/
+mount --bind /run/gate/bin "$2"
+mount -o remount,favordynmods /sys/fs/cgroup
+export XDG_DATA_HOME=/run/gate/data TMPDIR=/run/gate/tmp
+"$3" boot --runs 5 --json /out/boot.json
+"$3" restore --runs 5 --json /out/restore.json
+"$3" fork --forks 3 -n 1 -n 4 --json /out/fork.json
+"#;
+
+/// Measures and judges; whether all is well.
+pub(crate) fn run(write: bool) -> Result<bool> {
+    println!("gate: measuring on the deterministic clock");
+    let build = ["build", "--quiet", "--release", "-p", "benches"];
+    ensure!(tools::cargo().args(build).status()?.success(), "the benches do not build");
+    let (is, host) = measure()?;
+    let key = key(&host)?;
+    let path = tools::root().join(KEPT);
+    if write {
+        let text = json!({ "key": key, "figures": figures::to_json(&is) });
+        fs::write(&path, format!("{text:#}\n"))?;
+        println!("gate: {} written", path.display());
+        return Ok(true);
+    }
+    let kept: Value = serde_json::from_slice(&fs::read(&path)?).context(KEPT)?;
+    let mut lines = figures::broken(&is);
+    if kept["key"] == key {
+        lines.extend(figures::worse(&figures::from_json(&kept["figures"]), &is));
+    } else {
+        println!("gate: skipped the comparison, the figures kept are of another key:");
+        println!("gate:   kept {}", kept["key"]);
+        println!("gate:   here {key}");
+    }
+    for (name, figure) in &is {
+        println!("gate: {name:<32} {:>10.3}", figure.median);
+    }
+    for line in &lines {
+        println!("gate: WORSE: {line}");
+    }
+    Ok(lines.is_empty())
+}
+
+fn measure() -> Result<(Figures, Value)> {
+    let mut attempt = 1;
+    loop {
+        match measure_once() {
+            Err(error) if attempt < ATTEMPTS => {
+                println!("gate: once more, the simulated server itself may be why: {error:#}");
+                attempt += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn measure_once() -> Result<(Figures, Value)> {
+    let out = tempfile::tempdir()?;
+    let target = tools::root().join("target");
+    let argv = [
+        "sh".to_owned(),
+        "-c".to_owned(),
+        SCRIPT.to_owned(),
+        "gate".to_owned(),
+        data().display().to_string(),
+        target.join("x86_64-unknown-linux-musl/release").display().to_string(),
+        target.join("release/benches").display().to_string(),
+    ];
+    let code = kvmhost::run(&Server {
+        deterministic: true,
+        memory_mib: 6144,
+        cpus: 1,
+        limit: LIMIT,
+        out: Some(out.path().to_owned()),
+        forward_stdin: false,
+        argv: argv.into(),
+    })?;
+    ensure!(code == 0, "the measurement ended with code {code}");
+    let read = |name: &str| -> Result<Value> {
+        let text = fs::read(out.path().join(name)).with_context(|| name.to_owned())?;
+        Ok(serde_json::from_slice(&text)?)
+    };
+    let boot = read("boot.json")?;
+    let mut all = figures::of_start("boot", &boot)?;
+    all.extend(figures::of_start("restore", &read("restore.json")?)?);
+    all.extend(figures::of_fork(&read("fork.json")?)?);
+    Ok((all, boot["host"].clone()))
+}
+
+/// What makes figures comparable.
+fn key(host: &Value) -> Result<Value> {
+    let kernel = fs::read(data().join("images/kernel.json")).context("the guest kernel")?;
+    let kernel: Value = serde_json::from_slice(&kernel)?;
+    Ok(json!({
+        "server_kernel": host["kernel"],
+        "qemu": first_line(Command::new("qemu-system-x86_64").arg("--version"))?,
+        "guest_kernel": kernel["sha256"],
+        "rustc": first_line(Command::new("rustc").arg("--version"))?,
+    }))
+}
+
+fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Where `ampoule` keeps kernel and images.
+fn data() -> std::path::PathBuf {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let data = std::env::var_os("XDG_DATA_HOME").map(std::path::PathBuf::from);
+    data.unwrap_or_else(|| Path::new(&home).join(".local/share"))
+        .join("ampoule")
+}
