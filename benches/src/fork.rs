@@ -1,64 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How long copies of a running task take until all of them answer.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 
-use crate::{ampoule, facts, start, table};
+use crate::ampoule::{Guest, Home};
+use crate::results::{Results, Series, Unit};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    start: start::Options,
+    guest: Guest,
     /// How many runs are counted for each number, after one that is not.
     #[arg(long, default_value_t = 5)]
-    forks: u32,
+    runs: u32,
     /// How many copies at once; several times.
     #[arg(short, default_values_t = [1_u32, 8])]
     n: Vec<u32>,
 }
 
-pub(crate) fn measure(options: &Options) -> Result<Value> {
-    let home = tempfile::tempdir()?;
-    let home = home.path();
-    start::make_template(home, &options.start)?;
-    let (image, memory) = (&*options.start.image, &*options.start.memory);
-    let run = [
-        "run", "-d", "--image", image, "--memory", memory, "--", "sleep", "1000",
-    ];
-    let task = said(home, &run)?;
-    let mut results = Vec::new();
-    table::head("ampoule fork, whole command", "ms");
-    for n in &options.n {
-        let mut runs = Vec::new();
-        for round in 0..=options.forks {
-            let begun = Instant::now();
-            let copies = said(home, &["fork", "-n", &n.to_string(), &task])?;
-            let whole = begun.elapsed().as_secs_f64() * 1e3;
-            for copy in copies.lines() {
-                ensure!(said(home, &["exec", copy, "--", "echo", "here"])? == "here");
-                said(home, &["kill", copy])?;
-            }
-            ensure!(copies.lines().count() == usize::try_from(*n)?);
+pub(crate) fn measure(options: &Options) -> Result<Results> {
+    let home = Home::new()?;
+    let (image, memory) = (&*options.guest.image, &*options.guest.memory);
+    let mut run = vec!["run", "-d", "--image", image, "--memory", memory];
+    run.extend(["--start-timeout", &options.guest.patience]);
+    // A template that is made in the background would share the processor with what is measured.
+    run.extend(["--cold", "--", "sleep", "1000"]);
+    let task = home.said(&run)?;
+    let title = format!("fork: copies of one running task of 1 vCPU and {memory} from {image}");
+    let mut results = Results::new("fork", title);
+    let mut series = Series::new("ampoule fork, whole command");
+    let measured = options.n.iter().try_for_each(|n| -> Result<()> {
+        for round in 0..=options.runs {
+            let whole = copies(&home, &task, *n)?;
             if round > 0 {
-                runs.push(whole);
+                series.push(&format!("fork_{n}"), Unit::Ns, whole);
             }
         }
-        table::line(&format!("{n} copies"), &runs);
-        let whole_ns: Vec<f64> = runs.iter().map(|ms| ms * 1e6).collect();
-        results.push(json!({ "n": n, "whole_ns": whole_ns }));
-    }
-    said(home, &["kill", &task])?;
-    Ok(json!({ "host": facts::host(), "forks": results }))
+        Ok(())
+    });
+    // Whatever happened: nothing stays behind.
+    home.said(&["kill", &task])?;
+    measured?;
+    results.series.push(series);
+    results.notes.push(
+        "the command returns when every copy serves requests; each is asked for an echo after \
+         that, outside the time"
+            .to_owned(),
+    );
+    Ok(results)
 }
 
-/// Runs `ampoule` and gives what it says.
-fn said(home: &Path, args: &[&str]) -> Result<String> {
-    let output = ampoule(home)?.args(args).output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "ampoule {args:?}: {errors}");
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+/// Makes `n` copies, checks that each answers, and ends them; nanoseconds of the first part.
+fn copies(home: &Home, task: &str, n: u32) -> Result<f64> {
+    let begun = Instant::now();
+    let copies = home.said(&["fork", "-n", &n.to_string(), task])?;
+    let whole = begun.elapsed().as_secs_f64() * 1e9;
+    for copy in copies.lines() {
+        ensure!(home.said(&["exec", copy, "--", "echo", "here"])? == "here");
+        home.said(&["kill", copy])?;
+    }
+    ensure!(copies.lines().count() == n as usize, "not {n} copies");
+    Ok(whole)
 }

@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Measurements, one sub-command a question. Each prints a table on stdout and, with `--json`,
-//! writes every run (not only medians) to a file.
+//! Measurements, one sub-command a question. Each prints a table on stdout; `--json` writes every
+//! run (not only medians) with the host it was measured on, `--report` one page for a browser.
 //!
 //! They measure the shipped binaries as a user starts them, and compare with something on the
 //! same machine in the same run: machines are noisy, ratios less so. Nothing depends on this
-//! package, and no test fails on a time.
+//! package. `cargo ci test` holds what it says on the deterministic clock against the figures in
+//! `figures/` (package `ci`, `test/gate`).
+//!
+//! A new question fills [`results::Results`]; table, JSON and page are there then.
 
+mod ampoule;
 mod counts;
 mod facts;
 mod fork;
+mod load;
 mod many;
 mod output;
+mod peers;
+mod phases;
+mod results;
 mod start;
+mod stats;
 mod table;
 mod workspace;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -49,42 +57,18 @@ enum Question {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let runs = match arguments.question {
-        Question::Boot(options) => start::measure(&options, start::How::Cold)?,
-        Question::Restore(options) => start::measure(&options, start::How::Restored)?,
+    let results = match arguments.question {
+        Question::Boot(options) => start::measure(&options, ampoule::How::Cold)?,
+        Question::Restore(options) => start::measure(&options, ampoule::How::Restored)?,
         Question::Fork(options) => fork::measure(&options)?,
         Question::Output(options) => output::measure(&options)?,
         Question::Workspace(options) => workspace::measure(&options)?,
         Question::Many(options) => many::measure(&options)?,
     };
+    results.print();
     if let Some(path) = arguments.json {
-        std::fs::write(&path, serde_json::to_vec_pretty(&runs)?)
+        std::fs::write(&path, serde_json::to_vec_pretty(&results)?)
             .with_context(|| format!("Cannot write {}", path.display()))?;
     }
     Ok(())
-}
-
-/// The folder of the shipped binaries.
-fn shipped() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    root.unwrap_or(Path::new("."))
-        .join("target/x86_64-unknown-linux-musl/release")
-}
-
-/// `ampoule`, its state in `home`, its stdin empty.
-fn ampoule(home: &Path) -> Result<Command> {
-    let path = shipped().join("ampoule");
-    ensure!(
-        path.exists(),
-        "{} is missing: run `cargo ci setup`",
-        path.display()
-    );
-    let mut command = Command::new(path);
-    command
-        .env("XDG_STATE_HOME", home.join("s"))
-        .env("XDG_RUNTIME_DIR", home.join("r"));
-    std::fs::create_dir_all(home.join("s"))?;
-    std::fs::create_dir_all(home.join("r"))?;
-    command.stdin(Stdio::null());
-    Ok(command)
 }

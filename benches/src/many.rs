@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 
-use crate::ampoule;
+use crate::ampoule::Home;
+use crate::results::{Results, Series, Unit};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -19,12 +19,12 @@ pub(crate) struct Options {
     memory: String,
 }
 
-pub(crate) fn measure(options: &Options) -> Result<Value> {
-    let home = tempfile::tempdir()?;
+pub(crate) fn measure(options: &Options) -> Result<Results> {
+    let home = Home::new()?;
     let start = Instant::now();
     let mut children = Vec::new();
     for n in 0..options.guests {
-        let mut command = ampoule(home.path())?;
+        let mut command = home.command()?;
         command.args(["run", "--memory", &options.memory, "--start-timeout", "10m"]);
         command.args([
             "--ttl",
@@ -50,18 +50,20 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     }
     let all = start.elapsed();
     std::thread::sleep(Duration::from_secs(1));
-    let left = std::fs::read_dir(home.path().join("r/ampoule")).map_or(0, Iterator::count);
+    let left = std::fs::read_dir(home.runtime()).map_or(0, Iterator::count);
     let processes = count_processes("ampoule-vmm");
-    println!(
-        "{} guests in {:.1} s, {} wrong",
-        options.guests,
-        all.as_secs_f64(),
-        wrong.len()
-    );
-    println!("a second later: {processes} processes, {left} runtime folders");
     ensure!(wrong.is_empty(), "wrong output:\n{}", wrong.join("\n"));
-    ensure!(left == 0 && processes == 0, "something was left behind");
-    Ok(json!({ "guests": options.guests, "seconds": all.as_secs_f64() }))
+    ensure!(
+        left == 0 && processes == 0,
+        "{processes} processes and {left} runtime folders were left behind"
+    );
+    let guests = options.guests;
+    let title = format!("many: {guests} guests at once, all right, nothing left a second later");
+    let mut results = Results::new("many", title);
+    let mut series = Series::new("ampoule run");
+    series.push("until all have ended", Unit::Ns, all.as_secs_f64() * 1e9);
+    results.series.push(series);
+    Ok(results)
 }
 
 fn count_processes(name: &str) -> usize {

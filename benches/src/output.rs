@@ -6,10 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{ampoule, table};
+use crate::ampoule::Home;
+use crate::results::{Results, Series, Unit};
+
+/// What the guest is compared by.
+const SPEED: &str = "throughput";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -46,8 +49,8 @@ fn drain(mut command: Command, hash: bool) -> Result<(Duration, String, u64)> {
     Ok((start.elapsed(), text, bytes))
 }
 
-pub(crate) fn measure(options: &Options) -> Result<Value> {
-    let home = tempfile::tempdir()?;
+pub(crate) fn measure(options: &Options) -> Result<Results> {
+    let home = Home::new()?;
     // For the comparison something whose order shows, for the time something that costs nothing
     // to make.
     let text = format!(
@@ -59,7 +62,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
         options.mib << 4
     );
     let guest = |script: &str| -> Result<Command> {
-        let mut command = ampoule(home.path())?;
+        let mut command = home.command()?;
         command.args(["run", "--ttl", "30m", "--", "sh", "-c", script]);
         Ok(command)
     };
@@ -70,27 +73,26 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     };
     let same = drain(guest(&text)?, true)?.1 == drain(pipe(&text), true)?.1;
     ensure!(same, "what came out of the guest is not what went in");
-    let mut runs = Vec::new();
+    let title = format!("output: {} MiB of stdout, the same digest", options.mib);
+    let mut results = Results::new("output", title);
+    let (mut ours, mut pipe_only) = (Series::new("guest's stdout"), Series::new("a pipe"));
     for _ in 0..options.runs {
         let idle = drain(guest("true")?, false)?.0;
         let (in_guest, _, bytes) = drain(guest(&zeros)?, false)?;
         let (plain, _, _) = drain(pipe(&zeros), false)?;
         let net = in_guest.saturating_sub(idle);
-        runs.push(json!({
-            "bytes": bytes,
-            "guest_s": in_guest.as_secs_f64(),
-            "boot_s": idle.as_secs_f64(),
-            "pipe_s": plain.as_secs_f64(),
-            "ratio": plain.as_secs_f64() / net.as_secs_f64(),
-        }));
+        let speed = |time: Duration| bytes as f64 / time.as_secs_f64();
+        ours.push("whole command", Unit::Ns, in_guest.as_secs_f64() * 1e9);
+        ours.push(
+            "the same without output",
+            Unit::Ns,
+            idle.as_secs_f64() * 1e9,
+        );
+        ours.push(SPEED, Unit::BytesPerSecond, speed(net));
+        pipe_only.push(SPEED, Unit::BytesPerSecond, speed(plain));
     }
-    table::head(
-        &format!("{} MiB of stdout, the same digest", options.mib),
-        "",
-    );
-    for figure in ["guest_s", "boot_s", "pipe_s", "ratio"] {
-        let runs: Vec<f64> = runs.iter().filter_map(|run| run[figure].as_f64()).collect();
-        table::line(figure, &runs);
-    }
-    Ok(Value::from(runs))
+    // The guest by the pipe, as the bar is written.
+    results.series = vec![pipe_only, ours];
+    results.compare(SPEED);
+    Ok(results)
 }

@@ -9,9 +9,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use images::folder::{self, ScanOptions};
-use serde_json::{Value, json};
 
-use crate::table;
+use crate::results::{Results, Series, Unit};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -69,11 +68,16 @@ fn tar(dir: &Path) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-pub(crate) fn measure(options: &Options) -> Result<Value> {
+pub(crate) fn measure(options: &Options) -> Result<Results> {
     let dir = tempfile::tempdir_in(std::env::current_dir()?)?;
     let (project, cache) = (dir.path().join("project"), dir.path().join("cache"));
     fill(&project, options)?;
-    let mut runs = Vec::new();
+    let title = format!(
+        "workspace: {} files, {} MB",
+        options.files, options.megabytes
+    );
+    let mut results = Results::new("workspace", title);
+    let (mut tarred, mut ours) = (Series::new("tar c into a pipe"), Series::new("image"));
     for _ in 0..options.runs {
         touch(&project.join("d000/f00000"))?;
         let tar = tar(&project)?;
@@ -89,19 +93,13 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
             "the cache did not do what is measured"
         );
         fs::remove_file(&first.path)?;
-        runs.push(
-            json!({ "tar_s": tar, "first_s": written, "again_s": found, "ratio": written / tar }),
-        );
+        tarred.push("first", Unit::Ns, tar * 1e9);
+        ours.push("first", Unit::Ns, written * 1e9);
+        ours.push("again, unchanged", Unit::Ns, found * 1e9);
     }
-    table::head(
-        &format!("{} files, {} MB", options.files, options.megabytes),
-        "",
-    );
-    for figure in ["tar_s", "first_s", "again_s", "ratio"] {
-        let runs: Vec<f64> = runs.iter().filter_map(|run| run[figure].as_f64()).collect();
-        table::line(figure, &runs);
-    }
-    Ok(Value::from(runs))
+    results.series = vec![tarred, ours];
+    results.compare("first");
+    Ok(results)
 }
 
 /// Changes one byte, so that the folder is in a new state.

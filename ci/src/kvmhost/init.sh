@@ -30,6 +30,9 @@ if [ -e /has-out ]; then
   $B mkdir -p /new/out
   $B mount -t 9p -o "rw,$nine" out /new/out || die "cannot mount /out"
 fi
+# As systemd mounts them; `benches` counts with them.
+$B mount -t debugfs debugfs /new/sys/kernel/debug
+$B mount -t tracefs tracefs /new/sys/kernel/tracing
 $B ip link set lo up
 $B hostname kvmhost
 for port in /new/sys/class/virtio-ports/*; do
