@@ -63,6 +63,9 @@ struct Session {
     /// The code and one line, once it ended.
     end: Option<(u8, Option<String>)>,
     ended_at: Option<Instant>,
+    /// It ran to an end of its own, so it has streams. On a busy host the news of its end may
+    /// overtake them: they come on a connection of their own.
+    ran: bool,
     broken_pipe_told: bool,
 }
 
@@ -86,6 +89,7 @@ impl Exec {
             pump: None,
             end: None,
             ended_at: None,
+            ran: false,
             broken_pipe_told: false,
         };
         while !session.is_over() {
@@ -113,14 +117,17 @@ impl Session {
         let Some(ended) = self.ended_at else {
             return false;
         };
-        self.pump.as_ref().is_none_or(Pump::is_done)
-            || (ended.elapsed() >= DRAIN && !self.pump.as_ref().is_some_and(Pump::is_blocked))
+        let drained = match &self.pump {
+            Some(pump) => pump.is_done(),
+            None => !self.ran,
+        };
+        drained || (ended.elapsed() >= DRAIN && !self.pump.as_ref().is_some_and(Pump::is_blocked))
     }
 
     fn turn(&mut self) -> Result<(), CliError> {
         let mut interests = Interests::new();
         interests.read(self.signals.as_fd(), Name::Signal);
-        if self.end.is_none() {
+        if self.end.is_none() || (self.ran && self.pump.is_none()) {
             interests.read(self.client.as_fd(), Name::Client);
         }
         if let Some(pump) = &self.pump {
@@ -157,6 +164,7 @@ impl Session {
         let events = match self.client.events() {
             // The task's own command may have ended, and the guest with it.
             Err(ClientError::Ended) => {
+                self.ran = false;
                 let text = "the task ended before this command did".to_owned();
                 self.ended(crate::task::code::FAILED, Some(text));
                 return Ok(());
@@ -167,7 +175,10 @@ impl Session {
             match event {
                 Event::Attached => self.attached()?,
                 Event::Failed { code, detail } => self.ended(code, Some(detail)),
-                Event::Exited { code, detail } => self.ended(code, detail),
+                Event::Exited { code, detail } => {
+                    self.ran = true;
+                    self.ended(code, detail);
+                }
                 Event::Refused(why) => return Err(ClientError::Refused(why).into()),
                 Event::Started | Event::Accepted | Event::Drive { .. } | Event::Snapshot { .. } => {
                 }
