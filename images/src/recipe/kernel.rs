@@ -41,10 +41,12 @@ const BOOT_TEXT: &str = include_str!("../../kernel/boot-text");
 const PATCHED: &str = "linux-source-6.1.tar.xz";
 
 /// Name and text of each patch; they do not meet in any file.
-const PATCHES: [(&str, &str); 7] = [
+const PATCHES: [(&str, &str); 9] = [
     patch!("direct-map-end"),
     patch!("image-layout"),
+    patch!("init-code-for-speed"),
     patch!("ioapic-as-reset"),
+    patch!("new-pages-unchecked"),
     patch!("no-parameters-in-sysfs"),
     patch!("no-parameters-of-levels"),
     patch!("percpu-pages"),
