@@ -79,7 +79,9 @@ fn main() -> ExitCode {
         Command::Demo => demo::run().map(failed_unless),
         Command::Test => test::run().map(failed_unless),
         Command::Check => Ok(failed_unless(check::run().failed == 0)),
-        Command::Gate { write } => setup::run().and_then(|_| gate::run(write)).map(failed_unless),
+        Command::Gate { write } => setup::run()
+            .and_then(|_| gate::run(write))
+            .map(failed_unless),
         Command::Kvmhost(args) => kvmhost::run(&server(args)),
     };
     match done {

@@ -22,57 +22,36 @@ pub(super) type Figures = BTreeMap<String, Figure>;
 
 /// What README promises, by the name of its figure: milliseconds at most.
 pub(super) const PROMISES: [(&str, f64); 4] = [
-    ("boot ready ms", 30.0),
-    ("boot whole ms", 45.0),
-    ("restore ready ms", 8.0),
-    ("restore whole ms", 30.0),
+    ("boot ready", 30.0),
+    ("boot whole", 45.0),
+    ("restore ready", 8.0),
+    ("restore whole", 30.0),
 ];
 
-/// The figures of `boot.json` or `restore.json`, each named with `what` first.
-pub(super) fn of_start(what: &str, report: &Value) -> Result<Figures> {
-    let runs = report["runs"].as_array().context("no runs")?;
-    let values = |of: &dyn Fn(&Value) -> Option<f64>| runs.iter().filter_map(of).collect::<Vec<_>>();
-    let mut figures = Figures::new();
-    let mut add = |name: &str, values: &[f64]| {
-        if let Some(figure) = figure(values) {
-            figures.insert(format!("{what} {name} ms"), figure);
-        }
+/// The figures of what a bench wrote with `--json`: question and metric are the name; times are
+/// in milliseconds.
+pub(super) fn of(report: &Value) -> Result<Figures> {
+    let question = report["question"].as_str().context("no question")?;
+    let series = report["series"].as_array().context("no series")?;
+    let metrics = series
+        .iter()
+        .filter_map(|series| series["metrics"].as_array());
+    let one = |metric: &Value| {
+        let (name, unit) = (metric["name"].as_str()?, metric["unit"].as_str()?);
+        let runs = metric["runs"].as_array()?.iter();
+        let scale = if unit == "ns" { 1e6 } else { 1.0 };
+        let runs: Vec<f64> = runs.filter_map(Value::as_f64).map(|n| n / scale).collect();
+        Some((format!("{question} {name}"), figure(runs)?))
     };
-    for phase in ["vmm_running", "init", "ready", "started", "exited"] {
-        add(phase, &values(&|run| run["report"]["timings_ns"][phase].as_f64()));
-    }
-    add("first byte", &values(&|run| run["first_byte_ns"].as_f64()));
-    add("whole", &values(&|run| run["whole_ns"].as_f64()));
-    for (name, count) in report["counts"].as_object().into_iter().flatten() {
-        let figure = Figure {
-            median: count.as_f64().unwrap_or_default(),
-            spread: 0.0,
-        };
-        figures.insert(format!("{what} {name}"), figure);
-    }
-    Ok(figures)
+    Ok(metrics.flatten().filter_map(one).collect())
 }
 
-/// The figures of `fork.json`.
-pub(super) fn of_fork(report: &Value) -> Result<Figures> {
-    let forks = report["forks"].as_array().context("no forks")?;
-    let one = |fork: &Value| {
-        let runs = fork["whole_ns"].as_array()?;
-        let runs: Vec<f64> = runs.iter().filter_map(Value::as_f64).collect();
-        Some((format!("fork {} whole ms", fork["n"]), figure(&runs)?))
-    };
-    Ok(forks.iter().filter_map(one).collect())
-}
-
-/// Nanoseconds of some runs as milliseconds.
-fn figure(ns: &[f64]) -> Option<Figure> {
-    let mut sorted = ns.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let (least, greatest) = (sorted.first()?, sorted.last()?);
-    let median = sorted.get(sorted.len() / 2)?;
+fn figure(mut runs: Vec<f64>) -> Option<Figure> {
+    runs.sort_by(f64::total_cmp);
+    let (least, greatest) = (runs.first()?, runs.last()?);
     Some(Figure {
-        median: median / 1e6,
-        spread: (greatest - least) / 1e6,
+        median: *runs.get(runs.len() / 2)?,
+        spread: greatest - least,
     })
 }
 
@@ -81,14 +60,19 @@ pub(super) fn worse(was: &Figures, is: &Figures) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, was) in was {
         let Some(is) = is.get(name) else {
-            lines.push(format!("{name}: was {:.3}, is not measured any more", was.median));
+            lines.push(format!(
+                "{name}: was {:.3}, is not measured any more",
+                was.median
+            ));
             continue;
         };
         let spread = was.spread.max(is.spread);
         let allowed = was.median + (was.median * TOLERANCE).max(spread * SPREADS);
         if is.median > allowed {
             let (was, is) = (was.median, is.median);
-            lines.push(format!("{name}: was {was:.3}, is {is:.3}, allowed {allowed:.3}"));
+            lines.push(format!(
+                "{name}: was {was:.3}, is {is:.3}, allowed {allowed:.3}"
+            ));
         }
     }
     lines
@@ -124,7 +108,12 @@ pub(super) fn from_json(value: &Value) -> Figures {
         };
         Some((name.clone(), figure))
     };
-    value.as_object().into_iter().flatten().filter_map(one).collect()
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(one)
+        .collect()
 }
 
 #[cfg(test)]
@@ -132,7 +121,7 @@ mod tests {
     use super::*;
 
     fn figures(median: f64, spread: f64) -> Figures {
-        [("boot ready ms".to_owned(), Figure { median, spread })].into()
+        [("boot ready".to_owned(), Figure { median, spread })].into()
     }
 
     #[test]
@@ -140,39 +129,36 @@ mod tests {
         let was = figures(20.0, 0.01);
         assert!(worse(&was, &figures(20.39, 0.01)).is_empty());
         let lines = worse(&was, &figures(20.41, 0.01));
-        assert_eq!(lines, ["boot ready ms: was 20.000, is 20.410, allowed 20.400"]);
+        assert_eq!(lines, ["boot ready: was 20.000, is 20.410, allowed 20.400"]);
         // Runs that lie far apart tell less.
         assert!(worse(&was, &figures(20.8, 0.3)).is_empty());
         assert!(worse(&was, &figures(5.0, 0.0)).is_empty());
         assert_eq!(worse(&was, &Figures::new()).len(), 1);
     }
 
+    fn report(question: &str, name: &str, unit: &str, runs: &[u64]) -> Value {
+        let metric = json!({ "name": name, "unit": unit, "runs": runs });
+        json!({ "question": question, "series": [{ "metrics": [metric] }] })
+    }
+
     #[test]
     fn a_count_that_grows_is_worse_too() {
-        let report = |n: u32| json!({ "runs": [], "counts": { "exits": n } });
-        let of = |n| of_start("boot", &report(n)).unwrap();
+        let of = |n| of(&report("boot", "exits", "count", &[n])).unwrap();
         assert!(worse(&of(1000), &of(1020)).is_empty());
         assert_eq!(worse(&of(1000), &of(1021)).len(), 1);
     }
 
     #[test]
     fn medians_and_spreads_are_taken_from_the_runs() {
-        let run = |ready: u64| {
-            json!({ "whole_ns": 4e6, "first_byte_ns": 3e6,
-                    "report": { "timings_ns": { "ready": ready } } })
-        };
-        let report = json!({ "runs": [run(2_000_000), run(1_000_000), run(9_000_000)] });
-        let figures = of_start("restore", &report).unwrap();
-        let ready = figures["restore ready ms"];
+        let runs = [2_000_000, 1_000_000, 9_000_000];
+        let figures = of(&report("restore", "ready", "ns", &runs)).unwrap();
+        let ready = figures["restore ready"];
         assert_eq!((ready.median, ready.spread), (2.0, 8.0));
-        assert_eq!(figures["restore whole ms"].median, 4.0);
         assert_eq!(from_json(&to_json(&figures)), figures);
-        assert_eq!(broken(&figures).len(), 2, "boot is promised and not measured");
-    }
-
-    #[test]
-    fn forks_are_named_by_their_number() {
-        let report = json!({ "forks": [{ "n": 4, "whole_ns": [5e6, 6e6, 7e6] }] });
-        assert_eq!(of_fork(&report).unwrap()["fork 4 whole ms"].median, 6.0);
+        assert_eq!(
+            broken(&figures).len(),
+            PROMISES.len() - 1,
+            "the others are not measured"
+        );
     }
 }

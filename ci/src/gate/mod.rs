@@ -42,14 +42,17 @@ mount -o remount,favordynmods /sys/fs/cgroup
 export XDG_DATA_HOME=/run/gate/data TMPDIR=/run/gate/tmp
 "$3" boot --runs 5 --json /out/boot.json
 "$3" restore --runs 5 --json /out/restore.json
-"$3" fork --forks 3 -n 1 -n 4 --json /out/fork.json
+"$3" fork --runs 3 -n 1 -n 4 --json /out/fork.json
 "#;
 
 /// Measures and judges; whether all is well.
 pub(crate) fn run(write: bool) -> Result<bool> {
     println!("gate: measuring on the deterministic clock");
     let build = ["build", "--quiet", "--release", "-p", "benches"];
-    ensure!(tools::cargo().args(build).status()?.success(), "the benches do not build");
+    ensure!(
+        tools::cargo().args(build).status()?.success(),
+        "the benches do not build"
+    );
     let (is, host) = measure()?;
     let key = key(&host)?;
     let path = tools::root().join(KEPT);
@@ -99,7 +102,10 @@ fn measure_once() -> Result<(Figures, Value)> {
         SCRIPT.to_owned(),
         "gate".to_owned(),
         data().display().to_string(),
-        target.join("x86_64-unknown-linux-musl/release").display().to_string(),
+        target
+            .join("x86_64-unknown-linux-musl/release")
+            .display()
+            .to_string(),
         target.join("release/benches").display().to_string(),
     ];
     let code = kvmhost::run(&Server {
@@ -117,9 +123,9 @@ fn measure_once() -> Result<(Figures, Value)> {
         Ok(serde_json::from_slice(&text)?)
     };
     let boot = read("boot.json")?;
-    let mut all = figures::of_start("boot", &boot)?;
-    all.extend(figures::of_start("restore", &read("restore.json")?)?);
-    all.extend(figures::of_fork(&read("fork.json")?)?);
+    let mut all = figures::of(&boot)?;
+    all.extend(figures::of(&read("restore.json")?)?);
+    all.extend(figures::of(&read("fork.json")?)?);
     Ok((all, boot["host"].clone()))
 }
 
