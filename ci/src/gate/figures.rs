@@ -22,10 +22,10 @@ pub(super) type Figures = BTreeMap<String, Figure>;
 
 /// What README promises, by the name of its figure: milliseconds at most.
 pub(super) const PROMISES: [(&str, f64); 4] = [
-    ("boot ready", 30.0),
-    ("boot whole", 45.0),
-    ("restore ready", 8.0),
-    ("restore whole", 30.0),
+    ("boot ready", 25.0),
+    ("boot whole", 40.0),
+    ("restore ready", 6.0),
+    ("restore whole", 25.0),
 ];
 
 /// The figures of what a bench wrote with `--json`: question and metric are the name; times are
