@@ -7,7 +7,8 @@
 //!    [`cli`] reads the description back, [`inherited`] takes the descriptors over.
 //! 2. [`machine`] tells the whole story. It arms the guest's end, maps [`memory`] and the kernel
 //!    (`arch`), writes what the kernel is handed, then asks `kvm` for a machine, puts [`devices`]
-//!    on its buses ([`bus`]) and makes vCPUs.
+//!    on its buses ([`bus`]) and makes vCPUs. Or it maps a [`snapshot`], and everything goes on
+//!    from the state in it.
 //! 3. The guest runs: one thread a vCPU, and the main thread in the [`event_loop`].
 //! 4. Something ends it ([`end`]); the vCPUs are stopped, the supervisor is told over
 //!    [`control`], the process exits.
