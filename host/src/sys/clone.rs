@@ -295,7 +295,7 @@ mod tests {
         let (mut out, tx) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map(|(rx, tx)| (File::from(rx), tx))
             .unwrap();
-        let script = format!("echo $$ $WORD >&{}; exit 7", tx.as_raw_fd());
+        let script = format!("echo $$ $WORD >/dev/fd/{}; exit 7", tx.as_raw_fd());
         let ending = run(&script, &[tx.as_fd()], std::io::stderr().as_fd());
         drop(tx);
         let mut said = String::new();
@@ -308,7 +308,7 @@ mod tests {
     fn a_descriptor_not_named_is_not_inherited() {
         let (_rx, tx) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let null = File::options().write(true).open("/dev/null").unwrap();
-        let script = format!("echo x >&{} || exit 9", tx.as_raw_fd());
+        let script = format!("echo x >/dev/fd/{} || exit 9", tx.as_raw_fd());
         assert_ne!(run(&script, &[], null.as_fd()).status.code(), Some(0));
     }
 }

@@ -105,20 +105,24 @@ mod tests {
 
     #[test]
     fn the_copy_works_in_a_group_of_its_own_with_what_it_keeps_alone() {
-        let (mut heard, mut said) = std::io::pipe().unwrap();
+        let (mut heard, said) = std::io::pipe().unwrap();
         let (mut open, held) = std::io::pipe().unwrap();
         let keep = [said.as_raw_fd()];
-        let held_fd = held.as_raw_fd();
+        let (held_fd, said_fd) = (held.as_raw_fd(), said.as_raw_fd());
         copy(c"a-copy", &keep, move || {
             let own = rustix::process::getpid();
             let leads = rustix::process::getpgrp() == own;
             let path = format!("/proc/self/fd/{held_fd}");
             let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
             let line = format!("{leads} {} {name}", std::path::Path::new(&path).exists());
+            // By its number: what is moved in here stays open in the original too, which would
+            // then wait for ever for a copy that died.
+            let path = format!("/proc/self/fd/{said_fd}");
+            let mut said = std::fs::File::options().write(true).open(path).unwrap();
             let _ = said.write_all(line.as_bytes());
         })
         .unwrap();
-        drop(held);
+        drop((held, said));
         let mut end = String::new();
         open.read_to_string(&mut end).unwrap();
         let mut line = [0; 64];
