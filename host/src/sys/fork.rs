@@ -103,7 +103,10 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::fd::AsRawFd;
 
+    // `leave` is for a process of one thread, which a test program is not: now and then the copy
+    // says nothing. On real tasks host/tests/guests/leaving.rs holds it.
     #[test]
+    #[ignore = "forks a program of many threads: cargo test -p host fork -- --ignored"]
     fn the_copy_works_in_a_group_of_its_own_with_what_it_keeps_alone() {
         let (mut heard, said) = std::io::pipe().unwrap();
         let (mut open, held) = std::io::pipe().unwrap();
