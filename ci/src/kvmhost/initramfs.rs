@@ -96,6 +96,13 @@ fn command(server: &Server, here: &Path, environment: Vec<(String, String)>) -> 
         // A String never fails to be written to.
         let _ = writeln!(script, "export {key}={}", quote(&value));
     }
+    // For measurements, which must say on what they were made.
+    let clock = if server.deterministic {
+        "deterministic"
+    } else {
+        "wall"
+    };
+    let _ = writeln!(script, "export AMPOULE_SIMULATED={clock}");
     let words: Vec<_> = server.argv.iter().map(|word| quote(word)).collect();
     let here = quote(&here.to_string_lossy());
     let _ = write!(
@@ -209,6 +216,7 @@ mod tests {
         };
         let script = command(&server, Path::new("/a dir"), vec![("K".into(), "v".into())]);
         assert!(script.contains("export K='v'\n"));
+        assert!(script.contains("export AMPOULE_SIMULATED=wall\n"));
         assert!(script.contains("( cd '/a dir' && exec 'echo' 'a b' )"));
     }
 }
