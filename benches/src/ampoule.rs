@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,9 +20,9 @@ pub(crate) struct Guest {
     /// The image.
     #[arg(long, default_value = "base")]
     pub(crate) image: String,
-    /// How long a guest may take until it is ready.
-    #[arg(long, default_value = "30s")]
-    pub(crate) patience: String,
+    /// How many seconds a guest may take until it is ready, or until it answers.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) patience: u32,
     /// How many starts that failed may be repeated. For the simulated server only: its QEMU hangs
     /// a guest in one boot of some hundreds.
     #[arg(long, default_value_t = 0)]
@@ -44,8 +45,22 @@ impl How {
     }
 }
 
-/// The folder of the shipped binaries.
+/// The folder of the binaries that are measured, once it was said which.
+static BINARIES: OnceLock<PathBuf> = OnceLock::new();
+
+/// Measures the binaries in `folder`, not those that were shipped.
+pub(crate) fn use_binaries(folder: PathBuf) -> Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let again = BINARIES.set(folder).is_err();
+    ensure!(!again, "the binaries were chosen already");
+    Ok(())
+}
+
+/// The folder of the binaries.
 pub(crate) fn shipped() -> PathBuf {
+    if let Some(folder) = BINARIES.get() {
+        return folder.clone();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     root.unwrap_or(Path::new("."))
         .join("target/x86_64-unknown-linux-musl/release")
@@ -113,6 +128,25 @@ impl Home {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
+    /// Has a running task answer, which a guest that hangs does not.
+    pub(crate) fn answers(&self, task: &str, guest: &Guest) -> Result<()> {
+        let mut command = self.command()?;
+        command.args(["exec", task, "--", "echo", "here"]);
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let until = Instant::now() + Duration::from_secs(guest.patience.into());
+        while child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                child.kill()?;
+                child.wait()?;
+                bail!("{task} did not answer within {} s", guest.patience);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output()?;
+        ensure!(output.stdout == b"here\n", "{task} answered {output:?}");
+        Ok(())
+    }
+
     /// `ampoule run` of `argv`, with its report.
     pub(crate) fn run(&self, guest: &Guest, how: How, argv: &[&str]) -> Result<Run> {
         let mut tries = 0;
@@ -131,7 +165,7 @@ impl Home {
         let mut command = self.command()?;
         let (image, memory) = (&*guest.image, &*guest.memory);
         command.args(["run", "--json", "--image", image, "--memory", memory]);
-        command.args(["--start-timeout", &guest.patience]);
+        command.args(["--start-timeout", &format!("{}s", guest.patience)]);
         if how == How::Cold {
             command.arg("--cold");
         }

@@ -18,6 +18,7 @@ mod many;
 mod output;
 mod peers;
 mod phases;
+mod report;
 mod results;
 mod start;
 mod stats;
@@ -37,6 +38,12 @@ struct Arguments {
     /// Also write every run to this file.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
+    /// Also write a page for a browser to this file.
+    #[arg(long, global = true)]
+    report: Option<PathBuf>,
+    /// Folder of the four binaries to measure, instead of those that `cargo ci setup` built.
+    #[arg(long, global = true, value_name = "DIR")]
+    binaries: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -57,6 +64,9 @@ enum Question {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(folder) = arguments.binaries {
+        ampoule::use_binaries(folder)?;
+    }
     let results = match arguments.question {
         Question::Boot(options) => start::measure(&options, ampoule::How::Cold)?,
         Question::Restore(options) => start::measure(&options, ampoule::How::Restored)?,
@@ -66,9 +76,14 @@ fn main() -> Result<()> {
         Question::Many(options) => many::measure(&options)?,
     };
     results.print();
+    let write = |path: PathBuf, bytes: &[u8]| {
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
     if let Some(path) = arguments.json {
-        std::fs::write(&path, serde_json::to_vec_pretty(&results)?)
-            .with_context(|| format!("Cannot write {}", path.display()))?;
+        write(path, &serde_json::to_vec_pretty(&results)?)?;
+    }
+    if let Some(path) = arguments.report {
+        write(path, report::page(&results).as_bytes())?;
     }
     Ok(())
 }

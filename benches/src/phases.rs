@@ -22,11 +22,11 @@ pub(crate) const PHASES: [(&str, &str); 13] = [
 ];
 
 /// Figures that are no phase.
-const OTHERS: [(&str, &str); 11] = [
+const OTHERS: [(&str, &str); 30] = [
     ("whole", "`run -- true`, whole command"),
     ("whole_echo", "`run -- echo x`, whole command"),
-    ("first_byte_seen", "its first byte, from its start"),
-    ("gone", "nothing left, from its start"),
+    ("first_byte_seen", "`run -- echo x`, first byte"),
+    ("gone", "`run -- true`, nothing left"),
     ("exits", "exits"),
     ("nested_page_faults", "page faults, nested"),
     ("page_faults", "page faults, host"),
@@ -34,6 +34,25 @@ const OTHERS: [(&str, &str); 11] = [
     ("fsyncs", "fsyncs"),
     ("bytes_copied", "bytes copied by system calls"),
     ("first_connect", "clone to the guest's vsock connect"),
+    ("clone_to_ready", "clone to ready"),
+    ("clone_to_echo", "clone to the end of `echo`"),
+    ("fork_1", "1 copy, answering"),
+    ("fork_4", "4 copies, all answering"),
+    ("private_cold", "private memory, booted"),
+    ("private_restored", "private memory, restored"),
+    ("written_cold", "of it written to, booted"),
+    ("written_restored", "of it written to, restored"),
+    ("vmm_own_cold", "of it the VMM's own, booted"),
+    ("vmm_own_restored", "of it the VMM's own, restored"),
+    ("supervisor_cold", "of it the supervisor's, booted"),
+    ("supervisor_restored", "of it the supervisor's, restored"),
+    ("still_shared_cold", "kernel pages still the file's"),
+    ("still_shared_restored", "template pages still the file's"),
+    ("sequential", "reads of 1 MiB in order"),
+    ("random_4k", "reads of 4 KiB at random"),
+    ("guest_to_host", "vsock, guest to host"),
+    ("host_to_guest", "vsock, host to guest"),
+    ("fork_8", "8 copies, all answering"),
 ];
 
 /// What people read for a figure's name.
