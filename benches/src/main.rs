@@ -15,6 +15,7 @@ mod facts;
 mod fork;
 mod load;
 mod many;
+mod memory;
 mod output;
 mod peers;
 mod phases;
@@ -23,6 +24,7 @@ mod results;
 mod start;
 mod stats;
 mod table;
+mod throughput;
 mod workspace;
 
 use std::path::PathBuf;
@@ -54,6 +56,12 @@ enum Question {
     Restore(start::Options),
     /// How long until copies of a running task answer.
     Fork(fork::Options),
+    /// What a guest takes of its host's memory.
+    Memory(memory::Options),
+    /// How fast a guest reads its drive, against other monitors.
+    Blk(throughput::Blk),
+    /// How fast a guest's vsock is both ways, against other monitors.
+    Vsock(throughput::Vsock),
     /// How fast stdout comes out of a guest, against a pipe on this machine.
     Output(output::Options),
     /// How long the image of a workspace takes, first and again, against `tar`.
@@ -71,6 +79,9 @@ fn main() -> Result<()> {
         Question::Boot(options) => start::measure(&options, ampoule::How::Cold)?,
         Question::Restore(options) => start::measure(&options, ampoule::How::Restored)?,
         Question::Fork(options) => fork::measure(&options)?,
+        Question::Memory(options) => memory::measure(&options)?,
+        Question::Blk(options) => throughput::blk(&options)?,
+        Question::Vsock(options) => throughput::vsock(&options)?,
         Question::Output(options) => output::measure(&options)?,
         Question::Workspace(options) => workspace::measure(&options)?,
         Question::Many(options) => many::measure(&options)?,

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{facts, stats, table};
+use crate::{facts, phases, stats, table};
 
 /// What a figure counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +17,7 @@ pub(crate) enum Unit {
     /// Bytes a second: the one unit of which more is better.
     BytesPerSecond,
     Count,
+    Percent,
 }
 
 impl Unit {
@@ -27,6 +28,7 @@ impl Unit {
             Unit::Bytes => ("MiB", 1_048_576.0),
             Unit::BytesPerSecond => ("MiB/s", 1_048_576.0),
             Unit::Count => ("", 1.0),
+            Unit::Percent => ("%", 1.0),
         }
     }
 }
@@ -134,6 +136,15 @@ impl Results {
     /// Compares the runs of `metric` of each later series with the first's, in pairs: run 1 of the
     /// one was measured beside run 1 of the other.
     pub(crate) fn compare(&mut self, metric: &str) {
+        self.pairs(metric, false);
+    }
+
+    /// The first's by each later series': for what is the better the more it is.
+    pub(crate) fn compare_to_others(&mut self, metric: &str) {
+        self.pairs(metric, true);
+    }
+
+    fn pairs(&mut self, metric: &str, ours_by_theirs: bool) {
         let Some((first, others)) = self.series.split_first() else {
             return;
         };
@@ -144,12 +155,17 @@ impl Results {
             let Some(theirs) = other.metric(metric) else {
                 continue;
             };
-            let pairs = ours.runs.iter().zip(&theirs.runs);
+            let (of, to, over, under) = if ours_by_theirs {
+                (first, other, ours, theirs)
+            } else {
+                (other, first, theirs, ours)
+            };
+            let pairs = over.runs.iter().zip(&under.runs);
             self.ratios.push(Ratio {
                 metric: metric.to_owned(),
-                of: other.name.clone(),
-                to: first.name.clone(),
-                runs: pairs.map(|(ours, theirs)| theirs / ours).collect(),
+                of: of.name.clone(),
+                to: to.name.clone(),
+                runs: pairs.map(|(over, under)| over / under).collect(),
             });
         }
     }
@@ -182,7 +198,9 @@ impl Results {
             let pairs = ratio.runs.len();
             println!(
                 "{}: {} is {middle:.2} × {} ({least:.2} to {greatest:.2}, {pairs} pairs)",
-                ratio.metric, ratio.of, ratio.to
+                phases::label(&ratio.metric),
+                ratio.of,
+                ratio.to
             );
         }
         for note in &self.notes {
@@ -220,6 +238,10 @@ mod tests {
         let ratio = &results.ratios[0];
         assert_eq!((&*ratio.of, &*ratio.to), ("peer", "ours"));
         assert_eq!(format!("{:?}", ratio.runs), "[3.0, 4.0]");
+        results.compare_to_others("ready");
+        let ratio = &results.ratios[1];
+        assert_eq!((&*ratio.of, &*ratio.to), ("ours", "peer"));
+        assert_eq!(format!("{:?}", ratio.runs), "[0.3333333333333333, 0.25]");
     }
 
     #[test]

@@ -40,7 +40,7 @@ cp "$2"/ampoule "$2"/ampoule-vmm "$2"/ampoule-init /run/gate/bin/
 mount --bind /run/gate/bin "$2"
 mount -o remount,favordynmods /sys/fs/cgroup
 export XDG_DATA_HOME=/run/gate/data TMPDIR=/run/gate/tmp
-"$3" boot --runs 5 --patience 3 --retries 2 --json /out/boot.json
+"$3" boot --alone --runs 5 --patience 3 --retries 2 --json /out/boot.json
 "$3" restore --runs 5 --patience 3 --retries 2 --json /out/restore.json
 "$3" fork --runs 3 -n 1 -n 4 --patience 3 --retries 2 --json /out/fork.json
 "#;
