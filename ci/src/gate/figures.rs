@@ -55,7 +55,7 @@ fn figure(mut runs: Vec<f64>) -> Option<Figure> {
     })
 }
 
-/// What is worse now than it was, a line each, the phase that grew named by its figure.
+/// What is worse now than it was, a line each.
 pub(super) fn worse(was: &Figures, is: &Figures) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, was) in was {
@@ -76,6 +76,52 @@ pub(super) fn worse(was: &Figures, is: &Figures) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The phases of a start in their order, as `benches/src/phases.rs` has them: each is the time of
+/// its end since the clone.
+const PHASES: [&str; 13] = [
+    "vmm_entered",
+    "vmm_mapped",
+    "vmm_running",
+    "init",
+    "connected",
+    "assigned",
+    "mounted",
+    "agent",
+    "ready",
+    "started",
+    "output",
+    "exited",
+    "ended",
+];
+
+/// Of each question whose figures are worse, the one phase that grew most: all that come after it
+/// are late too.
+pub(super) fn grown(was: &Figures, is: &Figures, worse: &[String]) -> Vec<String> {
+    let grown = ["boot", "restore"].into_iter().filter_map(|question| {
+        let of = |line: &String| line.starts_with(&format!("{question} "));
+        if !worse.iter().any(of) {
+            return None;
+        }
+        let (mut before, mut most): ((f64, f64), Option<(&str, f64)>) = ((0.0, 0.0), None);
+        for phase in PHASES {
+            let name = format!("{question} {phase}");
+            let (Some(was), Some(is)) = (was.get(&name), is.get(&name)) else {
+                continue;
+            };
+            let growth = (is.median - before.1) - (was.median - before.0);
+            before = (was.median, is.median);
+            if growth > most.map_or(0.0, |(_, growth)| growth) {
+                most = Some((phase, growth));
+            }
+        }
+        let (phase, growth) = most?;
+        Some(format!(
+            "{question}: of its phases the one that ends with {phase} grew most, by {growth:.3}"
+        ))
+    });
+    grown.collect()
 }
 
 /// Promises that are not kept, a line each.
@@ -134,6 +180,35 @@ mod tests {
         assert!(worse(&was, &figures(20.8, 0.3)).is_empty());
         assert!(worse(&was, &figures(5.0, 0.0)).is_empty());
         assert_eq!(worse(&was, &Figures::new()).len(), 1);
+    }
+
+    #[test]
+    fn the_phase_that_grew_is_named_and_not_those_it_delays() {
+        let start = |mapped: f64, running: f64, ready: f64| -> Figures {
+            let phases = [
+                ("vmm_mapped", mapped),
+                ("vmm_running", running),
+                ("ready", ready),
+            ];
+            let named = phases.map(|(name, median)| {
+                (
+                    format!("boot {name}"),
+                    Figure {
+                        median,
+                        spread: 0.0,
+                    },
+                )
+            });
+            named.into()
+        };
+        let (was, is) = (start(1.0, 2.0, 10.0), start(1.0, 4.0, 12.1));
+        let lines = worse(&was, &is);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(
+            grown(&was, &is, &lines),
+            ["boot: of its phases the one that ends with vmm_running grew most, by 2.000"]
+        );
+        assert!(grown(&was, &was, &[]).is_empty());
     }
 
     fn report(question: &str, name: &str, unit: &str, runs: &[u64]) -> Value {
