@@ -5,9 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -115,35 +117,34 @@ impl Home {
         Ok(command)
     }
 
-    /// Runs `ampoule ARGS` and gives what it prints.
-    pub(crate) fn said(&self, args: &[&str]) -> Result<String> {
-        let output = self.command()?.args(args).output()?;
+    /// Runs `ampoule ARGS` and gives what it prints. A guest that hangs may keep it waiting, but
+    /// not us: then the command is killed.
+    pub(crate) fn said(&self, args: &[&str], guest: &Guest) -> Result<String> {
+        let mut command = self.command()?;
+        command.args(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn()?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let (sender, ended) = channel();
+        // Nobody listens any more when the limit was reached.
+        std::thread::spawn(move || sender.send(child.wait_with_output()).ok());
+        let limit = Duration::from_secs(u64::from(guest.patience) * 2);
+        let line = || format!("ampoule {}", args.join(" "));
+        let Ok(output) = ended.recv_timeout(limit) else {
+            // Its process is not reaped yet, or has just ended by itself.
+            id.map(|id| kill_process(id, Signal::KILL));
+            bail!("{} did not end within {} s", line(), limit.as_secs());
+        };
+        let output = output?;
         let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "ampoule {}: {}",
-            args.join(" "),
-            errors.trim()
-        );
+        ensure!(output.status.success(), "{}: {}", line(), errors.trim());
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
     /// Has a running task answer, which a guest that hangs does not.
     pub(crate) fn answers(&self, task: &str, guest: &Guest) -> Result<()> {
-        let mut command = self.command()?;
-        command.args(["exec", task, "--", "echo", "here"]);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let until = Instant::now() + Duration::from_secs(guest.patience.into());
-        while child.try_wait()?.is_none() {
-            if Instant::now() > until {
-                child.kill()?;
-                child.wait()?;
-                bail!("{task} did not answer within {} s", guest.patience);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let output = child.wait_with_output()?;
-        ensure!(output.stdout == b"here\n", "{task} answered {output:?}");
+        let said = self.said(&["exec", task, "--", "echo", "here"], guest)?;
+        ensure!(said == "here", "{task} answered {said:?}");
         Ok(())
     }
 
@@ -165,7 +166,14 @@ impl Home {
         let mut command = self.command()?;
         let (image, memory) = (&*guest.image, &*guest.memory);
         command.args(["run", "--json", "--image", image, "--memory", memory]);
-        command.args(["--start-timeout", &format!("{}s", guest.patience)]);
+        // A guest may hang after it was ready too; then its time to live is over soon.
+        let (start, ttl) = (guest.patience, u64::from(guest.patience) * 2);
+        command.args([
+            "--start-timeout",
+            &format!("{start}s"),
+            "--ttl",
+            &format!("{ttl}s"),
+        ]);
         if how == How::Cold {
             command.arg("--cold");
         }

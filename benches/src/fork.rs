@@ -28,7 +28,7 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
     run.extend(["--start-timeout", &patience]);
     // A template that is made in the background would share the processor with what is measured.
     run.extend(["--cold", "--", "sleep", "1000"]);
-    let task = home.said(&run)?;
+    let task = home.said(&run, &options.guest)?;
     let title = format!("fork: copies of one running task of 1 vCPU and {memory} from {image}");
     let mut results = Results::new("fork", title);
     let mut series = Series::new("ampoule fork, whole command");
@@ -51,7 +51,7 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
         Ok(())
     });
     // Whatever happened: nothing stays behind.
-    home.said(&["kill", &task])?;
+    home.said(&["kill", &task], &options.guest)?;
     measured?;
     results.series.push(series);
     results.notes.push(
@@ -65,14 +65,14 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
 /// Makes `n` copies, checks that each answers, and ends them; nanoseconds of the first part.
 fn copies(home: &Home, task: &str, n: u32, guest: &Guest) -> Result<f64> {
     let begun = Instant::now();
-    let copies = home.said(&["fork", "-n", &n.to_string(), task])?;
+    let copies = home.said(&["fork", "-n", &n.to_string(), task], guest)?;
     let whole = begun.elapsed().as_secs_f64() * 1e9;
     let mut answered = Ok(());
     for copy in copies.lines() {
         if answered.is_ok() {
             answered = home.answers(copy, guest);
         }
-        home.said(&["kill", copy])?;
+        home.said(&["kill", copy], guest)?;
     }
     answered?;
     ensure!(copies.lines().count() == n as usize, "not {n} copies");

@@ -41,7 +41,7 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
     home.make_template(&options.guest)?;
     for _ in 0..options.runs {
         for how in [How::Cold, How::Restored] {
-            let taken = taken(&home, &[start(&home, &options.guest, how)?])?;
+            let taken = taken(&home, &[start(&home, &options.guest, how)?], &options.guest)?;
             let bytes = |name: &str| taken.get(name).copied().unwrap_or(0.0);
             for name in ["private", "written", "vmm_own", "supervisor"] {
                 let figure = format!("{name}_{}", how.name());
@@ -60,7 +60,7 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
     for how in [How::Cold, How::Restored] {
         let tasks = (0..options.at_once).map(|_| start(&home, &options.guest, how));
         let tasks: Vec<String> = tasks.collect::<Result<_>>()?;
-        let taken = taken(&home, &tasks)?;
+        let taken = taken(&home, &tasks, &options.guest)?;
         let ten = options.at_once;
         for (name, label) in [("pss", "PSS"), ("cgroup", "memory.current")] {
             let label = format!("{label} of each, {ten} {}", how.name());
@@ -95,22 +95,29 @@ fn start(home: &Home, guest: &Guest, how: How) -> Result<String> {
         run.push("--cold");
     }
     run.extend(["--", "sleep", "1000"]);
-    home.said(&run)
+    home.said(&run, guest)
 }
 
 /// Sums over the tasks' processes, once they are at rest; ends them.
-fn taken(home: &Home, tasks: &[String]) -> Result<BTreeMap<&'static str, f64>> {
+fn taken(home: &Home, tasks: &[String], guest: &Guest) -> Result<BTreeMap<&'static str, f64>> {
     std::thread::sleep(REST);
     let mut sums = BTreeMap::new();
-    let taken = tasks.iter().try_for_each(|task| one(home, task, &mut sums));
+    let taken = tasks
+        .iter()
+        .try_for_each(|task| one(home, task, guest, &mut sums));
     for task in tasks {
-        home.said(&["kill", task])?;
+        home.said(&["kill", task], guest)?;
     }
     taken.map(|()| sums)
 }
 
-fn one(home: &Home, task: &str, sums: &mut BTreeMap<&'static str, f64>) -> Result<()> {
-    let record: Value = serde_json::from_str(&home.said(&["inspect", task])?)?;
+fn one(
+    home: &Home,
+    task: &str,
+    guest: &Guest,
+    sums: &mut BTreeMap<&'static str, f64>,
+) -> Result<()> {
+    let record: Value = serde_json::from_str(&home.said(&["inspect", task], guest)?)?;
     let process = &record["process"];
     let pid = |name: &str| {
         process[name]
