@@ -3,16 +3,17 @@
 //! the deterministic clock, compared with `benches/figures.json`.
 //!
 //! Figures are comparable under one key only: the server's kernel, QEMU, the guest's kernel and
-//! the compiler. Under another key they are shown and nothing is compared; the promises of README
-//! hold under any. `cargo ci gate --write` measures and keeps the result, which belongs into the
-//! commit that made the difference.
+//! the compiler. Under another key the commit before is built and measured too ([`base`]), and
+//! compared with; the promises of README hold under any. `cargo ci gate --write` measures and
+//! keeps the result, which belongs into the commit that made the difference.
 //!
 //! On hardware KVM the benches report milliseconds and nothing fails: run them by hand.
 
+mod base;
 mod figures;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::kvmhost::{self, Server};
-use crate::tools;
+use crate::{setup, tools};
 use figures::Figures;
 
 /// What is kept.
@@ -57,7 +58,11 @@ pub(crate) fn run(write: bool) -> Result<bool> {
         tools::cargo().args(build).status()?.success(),
         "the benches do not build"
     );
-    let (is, host) = measure()?;
+    let current = Subject {
+        binaries: setup::binaries(),
+        data: data(),
+    };
+    let (is, host) = measure(&current)?;
     let key = key(&host)?;
     let path = tools::root().join(KEPT);
     if write {
@@ -69,14 +74,22 @@ pub(crate) fn run(write: bool) -> Result<bool> {
     let kept: Value = serde_json::from_slice(&fs::read(&path)?).context(KEPT)?;
     let mut lines = figures::broken(&is);
     if kept["key"] == key {
-        let was = figures::from_json(&kept["figures"]);
-        let worse = figures::worse(&was, &is);
-        let grown = figures::grown(&was, &is, &worse);
-        lines.extend(worse.into_iter().chain(grown));
+        lines.extend(compare(&figures::from_json(&kept["figures"]), &is));
     } else {
-        println!("gate: skipped the comparison, the figures kept are of another key:");
+        println!("gate: the figures kept are of another key:");
         println!("gate:   kept {}", kept["key"]);
         println!("gate:   here {key}");
+        match base::build().and_then(|(commit, base)| Ok((commit, measure(&base)?.0))) {
+            Ok((commit, was)) => {
+                println!("gate: compared with commit {commit}, measured here");
+                lines.extend(compare(&was, &is));
+            }
+            Err(error) => {
+                println!(
+                    "gate: skipped the comparison, the commit before cannot be measured: {error:#}"
+                );
+            }
+        }
     }
     for (name, figure) in &is {
         println!("gate: {name:<32} {:>10.3}", figure.median);
@@ -87,10 +100,24 @@ pub(crate) fn run(write: bool) -> Result<bool> {
     Ok(lines.is_empty())
 }
 
-fn measure() -> Result<(Figures, Value)> {
+/// What became worse, and by which phase.
+fn compare(was: &Figures, is: &Figures) -> Vec<String> {
+    let worse = figures::worse(was, is);
+    let grown = figures::grown(was, is, &worse);
+    worse.into_iter().chain(grown).collect()
+}
+
+/// Whose binaries and images are measured.
+struct Subject {
+    binaries: PathBuf,
+    /// Where its `ampoule` has kernel and images.
+    data: PathBuf,
+}
+
+fn measure(subject: &Subject) -> Result<(Figures, Value)> {
     let mut attempt = 1;
     loop {
-        match measure_once() {
+        match measure_once(subject) {
             Err(error) if attempt < ATTEMPTS => {
                 println!("gate: once more, the simulated server itself may be why: {error:#}");
                 attempt += 1;
@@ -100,7 +127,7 @@ fn measure() -> Result<(Figures, Value)> {
     }
 }
 
-fn measure_once() -> Result<(Figures, Value)> {
+fn measure_once(subject: &Subject) -> Result<(Figures, Value)> {
     let out = tempfile::tempdir()?;
     let target = tools::root().join("target");
     let argv = [
@@ -108,11 +135,8 @@ fn measure_once() -> Result<(Figures, Value)> {
         "-c".to_owned(),
         SCRIPT.to_owned(),
         "gate".to_owned(),
-        data().display().to_string(),
-        target
-            .join("x86_64-unknown-linux-musl/release")
-            .display()
-            .to_string(),
+        subject.data.display().to_string(),
+        subject.binaries.display().to_string(),
         target.join("release/benches").display().to_string(),
     ];
     let code = kvmhost::run(&Server {
@@ -155,9 +179,9 @@ fn first_line(command: &mut Command) -> Result<String> {
 }
 
 /// Where `ampoule` keeps kernel and images.
-fn data() -> std::path::PathBuf {
+fn data() -> PathBuf {
     let home = std::env::var_os("HOME").unwrap_or_default();
-    let data = std::env::var_os("XDG_DATA_HOME").map(std::path::PathBuf::from);
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     data.unwrap_or_else(|| Path::new(&home).join(".local/share"))
         .join("ampoule")
 }
