@@ -20,6 +20,7 @@ use super::cgroup::Cgroup;
 use crate::poll::Interests;
 use crate::store::Process;
 use crate::sys::clone::{self, Child, NOT_EXECUTED, Program};
+use crate::sys::network;
 use crate::sys::process::{Ending, reap};
 
 /// How long a process that was killed is waited for that is nobody's child here.
@@ -138,6 +139,7 @@ impl Machine {
             .map(CString::new);
         let argv: Result<_, _> = argv.collect();
         let path = CString::new(launch.vmm.clone().into_os_string().into_vec());
+        let network = network::empty();
         let program = Program {
             path: path.map_err(prepare("its path"))?,
             argv: argv.map_err(prepare("its arguments"))?,
@@ -146,6 +148,7 @@ impl Machine {
             null: null.as_fd(),
             stderr: launch.stderr.as_fd(),
             cgroup: cgroup.map(Cgroup::dir),
+            network: network.as_ref().map(AsFd::as_fd),
             user_namespace: !rustix::process::geteuid().is_root(),
         };
         let child = clone::spawn(&program).map_err(MachineError::Clone)?;

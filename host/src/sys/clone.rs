@@ -45,6 +45,8 @@ pub struct Program<'a> {
     pub stderr: BorrowedFd<'a>,
     /// The cgroup folder to start it in.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The network namespace to start it in; else a new one.
+    pub network: Option<BorrowedFd<'a>>,
     /// Put it into a user namespace of its own, in which only the caller's ids exist. Without
     /// privileges the other namespaces need it.
     pub user_namespace: bool,
@@ -73,10 +75,12 @@ struct Prepared<'a> {
     inherit: Vec<RawFd>,
     null: RawFd,
     stderr: RawFd,
+    network: Option<RawFd>,
     maps: Option<IdMaps>,
 }
 
-/// Starts `program` in new PID, mount, network, IPC and UTS namespaces.
+/// Starts `program` in new PID, mount, IPC and UTS namespaces, and the network namespace it names
+/// or a new one.
 ///
 /// # Errors
 /// What clone3 says. A failure after that shows as the child's exit with [`NOT_EXECUTED`].
@@ -92,6 +96,7 @@ pub fn spawn(program: &Program<'_>) -> io::Result<Child> {
         inherit: program.inherit.iter().map(AsRawFd::as_raw_fd).collect(),
         null: program.null.as_raw_fd(),
         stderr: program.stderr.as_raw_fd(),
+        network: program.network.map(|fd| fd.as_raw_fd()),
         maps: program.user_namespace.then(identity),
     };
     let mut pidfd: RawFd = -1;
@@ -152,14 +157,13 @@ unsafe fn clone3(args: &libc::clone_args, prepared: &Prepared<'_>) -> i64 {
 fn arguments(program: &Program<'_>, pidfd: &mut RawFd) -> libc::clone_args {
     // SAFETY: clone_args is a struct of integers, for which all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    let spaces = libc::CLONE_NEWPID
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS;
+    let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     args.flags = flag(spaces | libc::CLONE_PIDFD | libc::CLONE_VM | libc::CLONE_VFORK);
     args.pidfd = address(pidfd);
     args.exit_signal = flag(libc::SIGCHLD);
+    if program.network.is_none() {
+        args.flags |= flag(libc::CLONE_NEWNET);
+    }
     if program.user_namespace {
         args.flags |= flag(libc::CLONE_NEWUSER);
     }
@@ -196,6 +200,7 @@ fn identity() -> IdMaps {
 /// The child's side: the steps in order, then execve. Ends the process when one fails.
 extern "C" fn become_program(prepared: &Prepared<'_>) -> ! {
     let ready = map_ids(prepared.maps.as_ref())
+        && enter_network(prepared.network)
         && own_session()
         && default_signals()
         && descriptors(prepared);
@@ -219,6 +224,12 @@ fn map_ids(maps: Option<&IdMaps>) -> bool {
     write_file(c"/proc/self/setgroups", b"deny")
         && write_file(c"/proc/self/uid_map", &maps.uid)
         && write_file(c"/proc/self/gid_map", &maps.gid)
+}
+
+fn enter_network(network: Option<RawFd>) -> bool {
+    let Some(fd) = network else { return true };
+    // SAFETY: setns takes any descriptor, and refuses one that is no network namespace.
+    unsafe { libc::setns(fd, libc::CLONE_NEWNET) == 0 }
 }
 
 fn write_file(path: &CStr, bytes: &[u8]) -> bool {
@@ -284,6 +295,7 @@ mod tests {
             null: null.as_fd(),
             stderr,
             cgroup: None,
+            network: None,
             user_namespace: !rustix::process::geteuid().is_root(),
         };
         let child = spawn(&program).unwrap();
