@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A guest for nobody: booted until it is ready, stored, ended. Then one is restored from what was
-//! stored and made to do what every task does first, and what it touched is noted beside it.
+//! A guest for nobody: booted until it is ready, made to run a command, stored, ended. Then one is
+//! restored from what was stored and made to do the same again, and what it touched is noted
+//! beside it.
+//!
+//! The command is the least there is, `true` of the image. Having run it, the guest has in memory
+//! what any command needs, from the directories on the way to programs to the kernel's own
+//! structures, and reads none of it from the drive again.
 
 use std::fs::File;
 use std::io;
@@ -26,11 +31,11 @@ use crate::task::Resources;
 const TIME: Duration = Duration::from_secs(60);
 /// The TTL that a stored guest has until it is given another: its clock stands still in between.
 const TTL: Duration = Duration::from_secs(60 * 60);
-/// Rest between *ready* and the snapshot: what the guest's kernel puts off until it is idle (RCU,
+/// Rest between the command's end and the snapshot: what the guest's kernel puts off until it is idle (RCU,
 /// work queues, the end of its first timers) would else be done again in every guest restored.
 const REST: Duration = Duration::from_millis(100);
 
-/// What a rehearsal runs: the least that a command can be.
+/// The least that a command can be.
 const PROGRAM: &[u8] = b"true";
 
 /// Why a guest was not stored.
@@ -100,7 +105,7 @@ struct Actor<'a> {
     /// When the VMM is to write.
     write_at: Option<Instant>,
     asked: bool,
-    /// The rehearsal's command runs.
+    /// Its command was asked for.
     commanded: bool,
     written: bool,
 }
@@ -236,11 +241,16 @@ impl<'a> Actor<'a> {
 
     /// What was asked for is written. In a rehearsal that was the first half: its command follows.
     fn wrote(&mut self) -> Result<(), BootError> {
-        if self.purpose == Purpose::Store || self.commanded {
+        if self.commanded {
             self.written = true;
             return Ok(());
         }
-        (self.commanded, self.asked, self.write_at) = (true, false, None);
+        (self.asked, self.write_at) = (false, None);
+        self.command()
+    }
+
+    fn command(&mut self) -> Result<(), BootError> {
+        self.commanded = true;
         let exec = Exec {
             id: 1,
             argv: vec![PROGRAM.to_vec()],
@@ -282,12 +292,21 @@ impl<'a> Actor<'a> {
             Said::Report(_) => self.reported = true,
             Said::Resumed(_) => self.write_at = Some(Instant::now()),
             // An image without it has shown enough.
-            Said::Exited(_) | Said::NotStarted(_) => self.write_at = Some(Instant::now()),
+            Said::Exited(_) | Said::NotStarted(_) => {
+                let rest = if self.purpose == Purpose::Store {
+                    REST
+                } else {
+                    Duration::ZERO
+                };
+                self.streams.clear();
+                self.write_at = Some(Instant::now() + rest);
+            }
             Said::Goodbye(goodbye) => return Err(BootError::Ended(goodbye.detail.clone())),
             _ => {}
         }
-        if self.purpose == Purpose::Store && self.ready && self.reported {
-            self.write_at.get_or_insert(Instant::now() + REST);
+        let stores = self.purpose == Purpose::Store && !self.commanded;
+        if stores && self.ready && self.reported {
+            self.command()?;
         }
         Ok(())
     }
