@@ -4,10 +4,11 @@
 //! Each patch says what it spares a boot; none changes what a program in a guest can do. They fit
 //! one source, [`PATCHED`]. Another is built as it is: the same kernel, some milliseconds slower.
 //!
-//! `boot-text` names the functions that a boot and a first command run, a quarter of the kernel's
-//! code. The linker puts them side by side, so that they lie in one large page of the guest and
-//! the pages of the rest are mostly never touched. A name this kernel does not have is passed
-//! over, so the list may be old; `docs/measurements.md` says how to make a new one.
+//! `boot-text` names the functions that a boot runs or patches, a quarter of the kernel's code, and
+//! `command-text` those that a first command runs besides. The linker puts them side by side: the
+//! former into the large page of the guest that is its own, the latter to the front of the rest,
+//! whose pages are mostly never touched. A name this kernel does not have is passed over, so the
+//! lists may be old; `docs/measurements.md` says how to make new ones.
 //!
 //! The result is `vmlinux`, the uncompressed ELF file the VMM maps. It is the same for the same
 //! inputs, wherever and by whomever it is built: user, host and time of the build are fixed, the
@@ -34,22 +35,26 @@ macro_rules! patch {
 
 const FRAGMENT: &str = include_str!("../../kernel/x86_64.config");
 
-/// One function a line, sorted.
+/// One function a line, sorted; `unlikely.f` is what the compiler sets apart of `f`.
 const BOOT_TEXT: &str = include_str!("../../kernel/boot-text");
+const COMMAND_TEXT: &str = include_str!("../../kernel/command-text");
 
 /// The source the patches are for.
 const PATCHED: &str = "linux-source-6.1.tar.xz";
 
-/// Name and text of each patch; they do not meet in any file.
-const PATCHES: [(&str, &str); 9] = [
+/// Name and text of each patch, in this order; no two change the same lines.
+const PATCHES: [(&str, &str); 12] = [
     patch!("direct-map-end"),
     patch!("image-layout"),
     patch!("init-code-for-speed"),
     patch!("ioapic-as-reset"),
+    patch!("mobility-in-large-guests"),
     patch!("new-pages-unchecked"),
+    patch!("no-option-roms"),
     patch!("no-parameters-in-sysfs"),
     patch!("no-parameters-of-levels"),
     patch!("percpu-pages"),
+    patch!("read-ahead"),
     patch!("slub-sysfs-with-debug"),
 ];
 
@@ -145,6 +150,7 @@ pub fn build(dirs: &BuildDirs<'_>) -> Result<Built, KernelError> {
     inputs.add("fragment", cache::text_digest(FRAGMENT));
     if is_patched(&source) {
         inputs.add("boot-text", cache::text_digest(BOOT_TEXT));
+        inputs.add("command-text", cache::text_digest(COMMAND_TEXT));
         for (name, text) in PATCHES {
             inputs.add(&format!("patch {name}"), cache::text_digest(text));
         }
@@ -220,20 +226,19 @@ fn patch(tree: &Path, work: &Path, log: &Path) -> Result<(), KernelError> {
         ]);
         tool::run(patch.arg(tree).arg("--input").arg(&file), log)?;
     }
-    let script = tree.join("arch/x86/kernel/boot-text.lds");
-    fs::write(&script, boot_text(BOOT_TEXT)).map_err(failed("write", &script))?;
+    // What is written in assembly has no sections of its own, and comes first.
+    let boot = format!("\t\t*(.text)\n{}", sections(BOOT_TEXT));
+    for (name, lines) in [("boot", boot), ("command", sections(COMMAND_TEXT))] {
+        let script = tree.join(format!("arch/x86/kernel/{name}-text.lds"));
+        fs::write(&script, lines).map_err(failed("write", &script))?;
+    }
     Ok(())
 }
 
-/// The linker's lines for functions, in this order, after those that are written in assembly and
-/// have no sections of their own.
-fn boot_text(functions: &str) -> String {
-    let lines = functions
-        .lines()
-        .map(|name| format!("\t\t*(.text.{name})\n"));
-    std::iter::once("\t\t*(.text)\n".to_owned())
-        .chain(lines)
-        .collect()
+/// The linker's lines for functions, in this order.
+fn sections(functions: &str) -> String {
+    let lines = functions.lines();
+    lines.map(|name| format!("\t\t*(.text.{name})\n")).collect()
 }
 
 /// `make` in the kernel's tree, with everything fixed that a kernel otherwise says of its build.
@@ -309,16 +314,23 @@ mod tests {
     }
 
     #[test]
-    fn boot_text_is_one_section_a_function_in_order() {
+    fn each_function_is_a_section_in_the_order_of_the_list() {
         assert_eq!(
-            boot_text("b\na.part.0\n"),
-            "\t\t*(.text)\n\t\t*(.text.b)\n\t\t*(.text.a.part.0)\n"
+            sections("b\nunlikely.a.part.0\n"),
+            "\t\t*(.text.b)\n\t\t*(.text.unlikely.a.part.0)\n"
         );
     }
 
     #[test]
-    fn list_of_boot_text_holds_sorted_names_and_nothing_else() {
-        let names: Vec<_> = BOOT_TEXT.lines().collect();
+    fn lists_of_text_hold_sorted_names_and_nothing_else_and_share_none() {
+        let boot: Vec<_> = BOOT_TEXT.lines().collect();
+        let command: Vec<_> = COMMAND_TEXT.lines().collect();
+        assert!(!command.iter().any(|name| boot.contains(name)));
+        assert_list(&boot);
+        assert_list(&command);
+    }
+
+    fn assert_list(names: &[&str]) {
         assert!(names.is_sorted_by(|a, b| a < b), "sorted, none twice");
         let part_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         for name in names {
