@@ -98,7 +98,19 @@ fn region(address: u64, length: u64) -> Result<GuestRegionMmap<()>, MemoryError>
     // made, by the arithmetic above, and it is never undone.
     let mapping =
         unsafe { MmapRegion::build_raw(start, size, libc::PROT_READ | libc::PROT_WRITE, flags) }?;
+    if address == 0 {
+        small_pages(start, size.min(ALIGNMENT));
+    }
     GuestRegionMmap::new(mapping, GuestAddress(address)).ok_or_else(out_of_range)
+}
+
+/// Keeps the start of memory out of large pages: a guest uses some 20 pages of it, and the boot
+/// structures would be the first to have a whole one made and cleared. A host without large pages
+/// refuses, which is as good.
+fn small_pages(start: *mut u8, length: usize) {
+    // SAFETY: the range must be mapped: it is the start of the mapping just made. The advice
+    // changes how the host keeps it, not what it holds.
+    unsafe { libc::madvise(start.cast(), length, libc::MADV_NOHUGEPAGE) };
 }
 
 /// Lays `length` bytes of `file` from `offset` over guest memory at `address`: whole pages,

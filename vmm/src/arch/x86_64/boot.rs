@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn the_memory_map_has_the_pcs_hole_and_all_memory() {
         let (ram, reserved) = (E820_RAM, E820_RESERVED);
-        let start = [(0, 0x9_fc00, ram), (0x9_fc00, 0x6_0400, reserved)];
+        let start = [(0, 0x9_fc00, ram), (0x9_fc00, 0x16_0400, reserved)];
         let small = map(128 << 20);
         assert_eq!(small[..2], start);
-        assert_eq!(small[2..], [(1 << 20, 127 << 20, ram)]);
+        assert_eq!(small[2..], [(2 << 20, 126 << 20, ram)]);
         let large = map(5 << 30);
         let below = 0xd000_0000;
         let expected = [
-            (1 << 20, below - (1 << 20), ram),
+            (2 << 20, below - (2 << 20), ram),
             (1 << 32, (5 << 30) - below, ram),
         ];
         assert_eq!(large[2..], expected);

@@ -15,8 +15,9 @@
 //! What lies in a large page with something writable is copied: the kernel writes to nearly all of
 //! its writable parts while it boots, so nothing of them would stay shared, and each page would
 //! cost two faults and the same copy. Copied, all of it lies in a large page, which is one fault.
-//! The guest kernel's build counts on it (`images/kernel`): its first segment is the code that a
-//! boot runs, marked writable since the kernel patches it, and the rest of its code is mapped.
+//! The guest kernel's build counts on it (`images/kernel`): the code that a boot runs is marked
+//! writable, since the kernel patches it, and lies in one large page with the data; the rest of
+//! its code, and what is only read, is mapped.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::fs::File;

@@ -6,15 +6,17 @@
 //! 0x0000_8000  GDT, random seed, command line: one page for what is small
 //! 0x0000_9000  page tables, three pages
 //! 0x0009_fc00  MP table, the last KiB of base memory
-//! 0x000a_0000  (hole of the PC: not memory)
-//! 0x0010_0000  memory; the kernel where its ELF says
+//! 0x000a_0000  (hole of the PC: not memory; nor is what is left of its large page)
+//! 0x0020_0000  memory; the kernel where its ELF says
 //! 0xd000_0000  device windows, end of memory below 4 GiB
 //! 0xfec0_0000  IOAPIC, local APICs, KVM's own pages: inside KVM
 //! 0x1_0000_0000  the rest of memory
 //! ```
 //!
 //! What boot touches below 1 MiB is kept to few pages: each costs a page fault, a zeroed page
-//! and an entry in the nested page tables before the guest's first instruction.
+//! and an entry in the nested page tables before the guest's first instruction. The host keeps them
+//! as small pages (`memory.rs`), so there is no memory from 1 to 2 MiB: it would cost a guest that
+//! uses it 256 such faults, and the host a large page for the guest that does not.
 
 /// A page.
 pub(crate) const PAGE: u64 = 4096;
@@ -38,8 +40,8 @@ pub(crate) const MP_TABLE: u64 = 0x9_fc00;
 /// Room for the MP table.
 pub(crate) const MP_TABLE_MAX: usize = 1024;
 
-/// Where memory goes on after the PC's hole; the lowest address for a kernel.
-pub(crate) const HIGH_MEMORY: u64 = 0x10_0000;
+/// Where memory goes on, a large page from the start; the lowest address for a kernel.
+pub(crate) const HIGH_MEMORY: u64 = 0x20_0000;
 /// What [`super::tables`] maps one to one: the kernel, and all it is handed, lie below.
 pub(crate) const IDENTITY_MAPPED: u64 = 1 << 30;
 

@@ -196,7 +196,7 @@ fn each_kind_of_bad_file_has_its_own_sentence() {
             elf(entry, &[good, load_at(0x20_0fff, 0x1fff, 1, 1)], 0x3000),
         ),
         (
-            "outside 0x100000",
+            "outside 0x200000",
             with(load_at(0xf_f000, 0x1000, 0x1000, 0x1000)),
         ),
     ];
