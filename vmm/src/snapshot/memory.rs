@@ -195,7 +195,7 @@ impl Writer<'_> {
     /// Writes the stretches of pages that are not zero.
     fn run(&mut self, bytes: &[u8], mut first: u64) -> io::Result<()> {
         let pages = bytes.chunks(PAGE);
-        let full: Vec<bool> = pages.map(|page| page.iter().any(|b| *b != 0)).collect();
+        let full: Vec<bool> = pages.map(|page| !is_zero(page)).collect();
         let mut from = 0_usize;
         for stretch in full.chunk_by(|a, b| a == b) {
             let count = stretch.len() as u64;
@@ -211,6 +211,13 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a page holds nothing but zeros. In chunks that the compiler makes vectors of: byte by
+/// byte it took longer than writing the page.
+fn is_zero(page: &[u8]) -> bool {
+    let mut chunks = page.chunks(64);
+    chunks.all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 /// What the kernel says of this process's pages. Reading one that does not exist would make it.
