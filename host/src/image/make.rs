@@ -93,7 +93,7 @@ impl<'a> Maker<'a> {
         };
         if name == KERNEL {
             let built = kernel::build(&dirs)?;
-            return self.store(name, Kind::Kernel, &built, BTreeMap::new());
+            return self.store(unnamed(name, Kind::Kernel), &built);
         }
         let stem = Path::new(name)
             .file_stem()
@@ -103,19 +103,17 @@ impl<'a> Maker<'a> {
         let recipe = Recipe::find(name)?;
         let init = self.guest_init()?;
         let built = recipe_image::build(&recipe, &init, None, &dirs)?;
-        self.store(stem, Kind::Image, &built, recipe.env)
+        let manifest = Manifest {
+            env: recipe.env,
+            warm_up: recipe.warm_up,
+            ..unnamed(stem, Kind::Image)
+        };
+        self.store(manifest, &built)
     }
 
-    fn store(
-        &self,
-        name: &str,
-        kind: Kind,
-        built: &Built,
-        env: BTreeMap<String, String>,
-    ) -> Result<Manifest, MakeError> {
+    fn store(&self, manifest: Manifest, built: &Built) -> Result<Manifest, MakeError> {
         let manifest = Manifest {
-            source: format!("recipe {name}"),
-            env,
+            source: format!("recipe {}", manifest.name),
             // A list of packages or a file's text is too much to say here.
             inputs: built
                 .inputs
@@ -123,7 +121,7 @@ impl<'a> Maker<'a> {
                 .filter(|(_, value)| value.len() <= 128)
                 .cloned()
                 .collect(),
-            ..unnamed(name, kind)
+            ..manifest
         };
         Ok(self.add(&built.path, manifest)?)
     }
@@ -196,6 +194,7 @@ fn unnamed(name: &str, kind: Kind) -> Manifest {
         created_ms: 0,
         source: String::new(),
         env: BTreeMap::new(),
+        warm_up: Vec::new(),
         inputs: BTreeMap::new(),
     }
 }

@@ -11,13 +11,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use protocol::messages::Exec;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{FileId, Key, MANIFEST, Manifest, SNAPSHOT, Templates, digest};
 use crate::folders::{FolderError, Folders, make_private};
-use crate::image::{Catalogue, ImageError, KERNEL, Kind};
+use crate::image::{Catalogue, ImageError, KERNEL, Kind, Manifest as Image};
 use crate::supervise::files::binaries;
 use crate::supervise::kvm::{self, KvmError};
 use crate::supervise::machine::VMM;
@@ -126,6 +127,7 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
         kvm: kvm::open()?,
         kernel: kernel_file,
         root,
+        warm_up: warm_up(&image),
     };
     let made = templates.store(key.clone(), |snapshot| {
         Ok(guest::store(&files, &request.resources, snapshot)?)
@@ -142,6 +144,20 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
             let _ = fs::write(note, crate::cli::chain(&error));
             Err(error)
         }
+    }
+}
+
+/// What the image's guest runs before it is stored, as a task of the image would.
+fn warm_up(image: &Image) -> Exec {
+    let variable = |(name, value)| format!("{name}={value}").into_bytes();
+    Exec {
+        argv: image
+            .warm_up
+            .iter()
+            .map(|word| word.clone().into())
+            .collect(),
+        env: image.env.iter().map(variable).collect(),
+        ..guest::least()
     }
 }
 

@@ -84,6 +84,10 @@ pub struct Recipe {
     /// What a task's environment has unless it says otherwise.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// What the guest of a template runs once before it is stored, so that what it reads is in the
+    /// memory of every guest that starts from it: program and arguments. Without it, `true`.
+    #[serde(default)]
+    pub warm_up: Vec<String>,
     /// Files to add.
     #[serde(default, rename = "file")]
     pub files: Vec<File>,

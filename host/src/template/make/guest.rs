@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A guest for nobody: booted until it is ready, made to run a command, stored, ended. Then one is
-//! restored from what was stored and made to do the same again, and what it touched is noted
+//! restored from what was stored and made to run the least command, and what it touched is noted
 //! beside it.
 //!
-//! The command is the least there is, `true` of the image. Having run it, the guest has in memory
-//! what any command needs, from the directories on the way to programs to the kernel's own
-//! structures, and reads none of it from the drive again.
+//! The command is what the image's recipe says, else the least there is, `true` of the image.
+//! Having run it, the guest has in memory what any command needs, from the directories on the way
+//! to programs to the kernel's own structures, and reads none of it from the drive again.
 
 use std::fs::File;
 use std::io;
@@ -34,9 +34,6 @@ const TTL: Duration = Duration::from_secs(60 * 60);
 /// Rest between the command's end and the snapshot: what the guest's kernel puts off until it is idle (RCU,
 /// work queues, the end of its first timers) would else be done again in every guest restored.
 const REST: Duration = Duration::from_millis(100);
-
-/// The least that a command can be.
-const PROGRAM: &[u8] = b"true";
 
 /// Why a guest was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +71,17 @@ pub(super) struct Files {
     pub(super) kvm: File,
     pub(super) kernel: File,
     pub(super) root: File,
+    /// What it runs before it is stored; no arguments for the least.
+    pub(super) warm_up: Exec,
+}
+
+/// The least that a command can be.
+pub(super) fn least() -> Exec {
+    Exec {
+        id: 1,
+        argv: vec![b"true".to_vec()],
+        ..Exec::default()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +113,8 @@ struct Actor<'a> {
     /// When the VMM is to write.
     write_at: Option<Instant>,
     asked: bool,
-    /// Its command was asked for.
+    command: Exec,
+    /// It was asked for.
     commanded: bool,
     written: bool,
 }
@@ -189,6 +198,10 @@ impl<'a> Actor<'a> {
             streams: Vec::new(),
             write_at: None,
             asked: false,
+            command: match purpose {
+                Purpose::Store if !files.warm_up.argv.is_empty() => files.warm_up.clone(),
+                _ => least(),
+            },
             commanded: false,
             written: false,
         })
@@ -251,12 +264,7 @@ impl<'a> Actor<'a> {
 
     fn command(&mut self) -> Result<(), BootError> {
         self.commanded = true;
-        let exec = Exec {
-            id: 1,
-            argv: vec![PROGRAM.to_vec()],
-            ..Exec::default()
-        };
-        let exec = exec.encode_to_vec();
+        let exec = self.command.encode_to_vec();
         Ok(self.guest.post(Role::Agent, Kind::Exec, &exec)?)
     }
 
