@@ -14,7 +14,7 @@
 //! [`super::guest`]; the host's, its sockets and the supervisor, in [`super::host`].
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ const MAX_RESETS: usize = 256;
 const CLOSE_TIME: Duration = Duration::from_secs(8);
 
 /// A connection's ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) guest: u32,
     pub(super) host: u32,
@@ -67,12 +67,13 @@ pub(super) struct Muxer {
     /// Absent once the supervisor is gone.
     pub(super) connector: Option<Connector>,
     pub(super) listener: Option<UnixListener>,
-    pub(super) entries: HashMap<Token, Entry>,
-    pub(super) by_key: HashMap<Key, Token>,
+    /// In order rather than hashed: a guest chooses half of a key, and every packet looks one up.
+    pub(super) entries: BTreeMap<Token, Entry>,
+    pub(super) by_key: BTreeMap<Key, Token>,
     /// Requests the supervisor has not answered.
-    pub(super) asked: HashSet<Token>,
+    pub(super) asked: BTreeSet<Token>,
     /// Clients of the listener that have not said their line.
-    pub(super) greeting: HashMap<Token, (Stream, Instant)>,
+    pub(super) greeting: BTreeMap<Token, (Stream, Instant)>,
     pub(super) due: VecDeque<Token>,
     pub(super) resets: VecDeque<Header>,
     pub(super) next_token: Token,
@@ -97,10 +98,10 @@ impl Muxer {
             poller: Poller::new()?,
             connector: Some(connector),
             listener,
-            entries: HashMap::new(),
-            by_key: HashMap::new(),
-            asked: HashSet::new(),
-            greeting: HashMap::new(),
+            entries: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            greeting: BTreeMap::new(),
             due: VecDeque::new(),
             resets: VecDeque::new(),
             next_token: Token::FIRST_STREAM,
@@ -282,7 +283,7 @@ impl Muxer {
         for token in tokens {
             self.remove(token);
         }
-        for (_, (stream, _)) in self.greeting.drain() {
+        for (_, (stream, _)) in std::mem::take(&mut self.greeting) {
             self.poller.forget(&stream);
         }
         self.due.clear();

@@ -25,7 +25,7 @@ use super::spec::Shut;
 use crate::control::{self, Body, Connect, Connected, ControlError, Refused};
 
 /// What an event belongs to. Never used twice, so a late event finds nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Token(u64);
 
 impl Token {
