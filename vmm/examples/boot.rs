@@ -83,6 +83,7 @@ fn boot(options: &Options) -> Result<()> {
         memory: options.memory.try_into()?,
         life: Duration::from_millis(options.life).try_into()?,
         debug_console: options.console,
+        waits: false,
         descriptors: Descriptors {
             kvm: numbers[0],
             origin: Origin::Kernel(numbers[1]),

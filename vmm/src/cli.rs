@@ -59,6 +59,9 @@ pub struct Arguments {
     /// Attach a serial port and keep the tail of what the kernel prints.
     #[arg(long)]
     debug_console: bool,
+    /// End with the supervisor until the guest is a task's.
+    #[arg(long)]
+    waits: bool,
 }
 
 impl Arguments {
@@ -75,11 +78,12 @@ impl Arguments {
             mut connector,
             mut vsock,
         ] = [None; 6];
-        let (mut drive_fd, mut debug_console) = (Vec::new(), false);
+        let (mut drive_fd, mut debug_console, mut waits) = (Vec::new(), false, false);
         for word in words {
             let word = word.as_ref().to_str()?.strip_prefix("--")?;
             match word.split_once('=') {
                 None if word == "debug-console" && !debug_console => debug_console = true,
+                None if word == "waits" && !waits => waits = true,
                 Some(("cpus", value)) => set(&mut cpus, value)?,
                 Some(("memory-mib", value)) => set(&mut memory_mib, value)?,
                 Some(("life-ms", value)) => set(&mut life_ms, value)?,
@@ -108,6 +112,7 @@ impl Arguments {
             vsock_fd: vsock,
             drive_fd,
             debug_console,
+            waits,
         })
     }
 }
@@ -149,6 +154,7 @@ impl TryFrom<Arguments> for Config {
             memory: given.memory_mib,
             life: given.life_ms,
             debug_console: given.debug_console,
+            waits: given.waits,
             descriptors: Descriptors {
                 kvm: given.kvm_fd,
                 origin,
@@ -172,6 +178,7 @@ mod tests {
             memory: 128.try_into().unwrap(),
             life: Duration::from_millis(1500).try_into().unwrap(),
             debug_console: vsock.is_none(),
+            waits: drives.contains(&None),
             descriptors: Descriptors {
                 kvm: 3,
                 origin: match vsock {

@@ -228,6 +228,9 @@ pub struct Config {
     pub life: Life,
     /// Attach a serial port and keep the tail of what the kernel prints.
     pub debug_console: bool,
+    /// The guest waits for a task: it ends with its supervisor until it is told
+    /// [`crate::control::Adopt`].
+    pub waits: bool,
     /// Inherited descriptors.
     pub descriptors: Descriptors,
 }
@@ -263,6 +266,9 @@ impl Config {
         }));
         if self.debug_console {
             args.push("--debug-console".to_owned());
+        }
+        if self.waits {
+            args.push("--waits".to_owned());
         }
         args
     }

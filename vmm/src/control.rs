@@ -10,6 +10,8 @@
 //!         Rehearsed + descriptor
 //!     ── Snapshotted ─────►
 //!     ◄── Prepare ─────────
+//!     ◄── Adopt (+ descriptor)
+//!     ── Adopted ─────────►
 //! ```
 //!
 //! Two sockets, so that each has one owner inside the VMM: the machine owns its life, the
@@ -116,6 +118,22 @@ pub struct Rehearsed {}
 #[derive(Clone, PartialEq, Message)]
 pub struct Prepare {}
 
+/// Supervisor to VMM, life socket: the guest that waited for nobody in particular is a task's from
+/// now on. With a descriptor, that is the medium of one of its drives that had none.
+#[derive(Clone, PartialEq, Message)]
+pub struct Adopt {
+    /// The guest's life, counted from here.
+    #[prost(uint64, tag = "1")]
+    pub life_ms: u64,
+    /// Which drive gets the medium.
+    #[prost(uint32, tag = "2")]
+    pub drive: u32,
+}
+
+/// VMM to supervisor, life socket: all that [`Adopt`] asked for holds.
+#[derive(Clone, PartialEq, Message)]
+pub struct Adopted {}
+
 /// VMM to supervisor, life socket: the snapshot is written, or is not; the guest goes on.
 #[derive(Clone, PartialEq, Message)]
 pub struct Snapshotted {
@@ -184,11 +202,17 @@ pub enum Body {
     /// See [`Prepare`].
     #[prost(message, tag = "10")]
     Prepare(Prepare),
+    /// See [`Adopt`].
+    #[prost(message, tag = "11")]
+    Adopt(Adopt),
+    /// See [`Adopted`].
+    #[prost(message, tag = "12")]
+    Adopted(Adopted),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     body: Option<Body>,
 }
 

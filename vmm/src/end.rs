@@ -17,7 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::control::End;
 use crate::event_loop::EventLoopError;
 use crate::kvm::VcpuError;
-use crate::machine::SetupError;
+use crate::machine::{AdoptError, SetupError};
 
 /// What began the end.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) enum Cause {
     Events(EventLoopError),
     /// The vCPUs could not be started again.
     Setup(SetupError),
+    /// The guest could not be a task's.
+    Adopt(AdoptError),
 }
 
 impl Cause {
@@ -49,7 +51,7 @@ impl Cause {
             Self::Life(_) => End::Life,
             Self::Stopped | Self::Terminated => End::Stopped,
             Self::Vcpu(_) => End::Kvm,
-            Self::Events(_) | Self::Setup(_) => End::Host,
+            Self::Events(_) | Self::Setup(_) | Self::Adopt(_) => End::Host,
         }
     }
 
@@ -64,6 +66,7 @@ impl Cause {
             Self::Vcpu(error) => chain(error),
             Self::Events(error) => chain(error),
             Self::Setup(error) => chain(error),
+            Self::Adopt(error) => chain(error),
         }
     }
 }

@@ -111,6 +111,9 @@ pub(crate) fn peak_resident() -> u64 {
 /// The status of a process that [`last_resort`] ended.
 static LAST_STATUS: AtomicI32 = AtomicI32::new(1);
 
+/// The kernel's number of the timer of last resort; none yet.
+static LAST_TIMER: AtomicI32 = AtomicI32::new(-1);
+
 /// Ends this process with `status` after `life`, whatever its threads are doing by then. Counts
 /// as the wall clock does, through suspends.
 pub(crate) fn last_resort(life: Duration, status: i32) -> io::Result<()> {
@@ -131,6 +134,13 @@ pub(crate) fn last_resort(life: Duration, status: i32) -> io::Result<()> {
     if made < 0 {
         return Err(io::Error::last_os_error());
     }
+    LAST_TIMER.store(timer, Ordering::SeqCst);
+    last_resort_after(life)
+}
+
+/// The same timer, counted anew from here.
+pub(crate) fn last_resort_after(life: Duration) -> io::Result<()> {
+    let timer = LAST_TIMER.load(Ordering::SeqCst);
     let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
     let when = libc::itimerspec {
         it_interval: libc::timespec {
@@ -143,7 +153,7 @@ pub(crate) fn last_resort(life: Duration, status: i32) -> io::Result<()> {
         },
     };
     let no_old = std::ptr::null_mut::<libc::itimerspec>();
-    // SAFETY: the timer just made, a live itimerspec, and no place for the old one.
+    // SAFETY: a number (of a timer, or it is refused), a live itimerspec, no place for the old one.
     let set = unsafe { libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const when, no_old) };
     if set < 0 {
         return Err(io::Error::last_os_error());

@@ -15,7 +15,9 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use vmm::config::{Config, Descriptors, Origin};
-use vmm::control::{self, Body, ControlError, End, Ended, Snapshot, Snapshotted, Stop};
+use vmm::control::{
+    self, Adopt, Adopted, Body, ControlError, End, Ended, Snapshot, Snapshotted, Stop,
+};
 
 /// `mov al, 0xfe; out 0x64, al; jmp $`.
 const RESET: &[u8] = b"\xb0\xfe\xe6\x64\xeb\xfe";
@@ -65,6 +67,8 @@ struct Options {
     first: bool,
     /// The supervisor never reads, and what it was sent has filled its socket.
     deaf: bool,
+    /// It waits for a task.
+    waits: bool,
 }
 
 impl Options {
@@ -77,6 +81,7 @@ impl Options {
             console: false,
             first: false,
             deaf: false,
+            waits: false,
         }
     }
 }
@@ -128,6 +133,7 @@ fn start(options: &Options) -> Option<Guest> {
         memory: 64.try_into().unwrap(),
         life: Duration::from_millis(options.life).try_into().unwrap(),
         debug_console: options.console,
+        waits: options.waits,
         descriptors: Descriptors {
             kvm,
             origin: match options.snapshot {
@@ -154,10 +160,9 @@ fn start(options: &Options) -> Option<Guest> {
     }
     command.args(config.to_args()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    let _connector = connector;
     Some(Guest {
         control,
-        _connector,
+        _connector: connector,
         child,
     })
 }
@@ -247,6 +252,58 @@ fn a_life_ends_whatever_the_guest_does_and_with_nobody_to_tell() {
             "{:?}",
             since.elapsed()
         );
+    }
+}
+
+#[test]
+fn a_guest_that_waits_ends_with_its_supervisor() {
+    let waits = true;
+    let options = Options {
+        waits,
+        ..Options::new(SPIN)
+    };
+    let Some(mut guest) = start(&options) else {
+        return;
+    };
+    guest.running();
+    let since = Instant::now();
+    guest.control = pair().0;
+    assert_eq!(guest.gone().0.code(), Some(0));
+    assert!(since.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_guest_that_waited_gets_the_life_of_its_task_once_and_keeps_it_without_a_supervisor() {
+    let options = Options {
+        waits: true,
+        ..Options::new(SPIN)
+    };
+    let adopt = |life_ms| Body::Adopt(Adopt { life_ms, drive: 1 });
+    let Some(mut guest) = start(&options) else {
+        return;
+    };
+    guest.running();
+    control::send(&guest.control, adopt(700), None).unwrap();
+    let (word, _) = control::receive(&guest.control).unwrap();
+    assert_eq!(word, Body::Adopted(Adopted {}));
+    control::send(&guest.control, adopt(60_000), None).unwrap();
+    let since = Instant::now();
+    guest.control = pair().0;
+    assert_eq!(guest.gone().0.code(), Some(0));
+    assert!(since.elapsed() >= Duration::from_millis(500));
+    assert!(since.elapsed() < Duration::from_secs(30));
+    // A life that is none, and a drive that is not there.
+    for (life_ms, medium) in [(0, None), (700, Some(file(b"x")))] {
+        let Some(guest) = start(&options) else { return };
+        guest.running();
+        control::send(
+            &guest.control,
+            adopt(life_ms),
+            medium.as_ref().map(AsFd::as_fd),
+        )
+        .unwrap();
+        let (ended, _, _) = guest.ended();
+        assert_eq!(ended.end(), End::Host, "{}", ended.detail);
     }
 }
 

@@ -69,6 +69,7 @@ impl Monitor for Ours {
             memory: self.files.memory_mib.try_into()?,
             life: Duration::from_secs(3600).try_into()?,
             debug_console: false,
+            waits: false,
             descriptors: Descriptors {
                 kvm,
                 origin: Origin::Kernel(kernel),

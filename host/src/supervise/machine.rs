@@ -65,6 +65,8 @@ pub struct Launch {
     pub life: Life,
     /// Keep the kernel's last words.
     pub debug_console: bool,
+    /// The guest waits for a task, and ends with us until it is one's.
+    pub waits: bool,
     /// `/dev/kvm`.
     pub kvm: File,
     /// The kernel to boot.
@@ -313,6 +315,7 @@ fn config(launch: &Launch, origin: Origin, life: &OwnedFd, connector: &OwnedFd) 
         memory: launch.memory,
         life: launch.life,
         debug_console: launch.debug_console,
+        waits: launch.waits,
         descriptors: Descriptors {
             kvm: launch.kvm.as_raw_fd(),
             origin,

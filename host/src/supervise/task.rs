@@ -286,6 +286,7 @@ impl<'a> Task<'a> {
             memory: MemoryMib::try_from(u64::from(spec.resources.memory_mib))?,
             life: Life::try_from(spec.ttl() + VMM_MARGIN)?,
             debug_console: spec.debug_console,
+            waits: false,
             kvm: files.kvm,
             kernel: files.kernel,
             snapshot,

@@ -12,6 +12,7 @@
 //! A supervisor that goes away does not end its guest: the guest's life does, by the timer
 //! armed before anything else. Until then it can open no new connection, as nobody answers.
 
+mod adopt;
 mod devices;
 mod life;
 
@@ -30,7 +31,7 @@ use crate::arch::x86_64::kernel::{self, KernelError};
 use crate::arch::x86_64::{cmdline, layout, mptable, tables};
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::{self, Body, ControlError, Ended, Running, Snapshotted};
+use crate::control::{self, Adopt, Body, ControlError, Ended, Running, Snapshotted};
 use crate::devices::serial::Serial;
 use crate::devices::virtio::VirtioDevice;
 use crate::devices::virtio::block::BlockError;
@@ -43,6 +44,8 @@ use crate::kvm::{Buses, Kicker, KvmError, RestoreError, Vcpu, VcpuEnd, Vm};
 use crate::memory::{self, GuestMemory, MemoryError};
 use crate::snapshot::{self, Extent, Snapshot, SnapshotError, WorkingSet};
 use crate::sys;
+
+pub(crate) use adopt::AdoptError;
 
 /// What a vCPU's thread needs: the run loop and the devices under it, no deep recursion.
 const VCPU_STACK: usize = 256 * 1024;
@@ -139,7 +142,9 @@ pub struct Machine {
     /// Also held for the irqfds and ioeventfds on its descriptor.
     vm: Vm,
     memory: GuestMemory,
-    /// What the supervisor wants written.
+    /// How long the guest may live.
+    life: life::Life,
+    /// What the supervisor wants.
     wanted: Receiver<Wish>,
     /// In a rehearsal: what the guest had used when it was ready.
     used: Option<Vec<Extent>>,
@@ -147,9 +152,13 @@ pub struct Machine {
     phases: (u64, u64),
 }
 
-/// What the supervisor wants written, and into which file.
+/// What the supervisor wants.
 enum Wish {
+    /// The guest to be a task's, with this medium.
+    Adopt(Adopt, Option<File>),
+    /// The machine written to this file.
     Snapshot(File),
+    /// What the guest uses noted in its snapshot.
     WorkingSet(File),
 }
 
@@ -218,6 +227,7 @@ impl Machine {
             devices: Devices::default(),
             vm,
             memory,
+            life,
             wanted: channel().1,
             used: None,
             phases: (entered_ns, mapped_ns),
@@ -238,8 +248,8 @@ impl Machine {
         machine.buses = Arc::new(buses);
         let (sender, wanted) = channel();
         machine.wanted = wanted;
-        let life = (life, config.life.get());
-        let (ending, control) = (&machine.ending, &machine.control);
+        let (ending, life) = (&machine.ending, machine.life.clone());
+        let control = (&machine.control, config.waits);
         let wishes = (sender, machine.memory.clone(), set);
         life::watch(&mut machine.events, ending, life, control, wishes)?;
         Ok(machine)
@@ -302,14 +312,20 @@ impl Machine {
             if let Err(error) = self.events.run() {
                 return self.ending.report(Cause::Events(error));
             }
-            let Ok(wish) = self.wanted.try_recv() else {
-                return;
+            let wish = match self.wanted.try_recv() {
+                Ok(Wish::Adopt(adopt, medium)) => match self.adopt(&adopt, medium) {
+                    Ok(()) => continue,
+                    Err(error) => return self.ending.report(Cause::Adopt(error)),
+                },
+                Ok(wish) => wish,
+                Err(_) => return,
             };
             let all = self.vcpus_to_stop(threads);
             let written = match wish {
                 _ if !all => Err(SaveError::Ending),
                 Wish::Snapshot(file) => self.save(&file),
                 Wish::WorkingSet(file) => self.note_working_set(&file),
+                Wish::Adopt(..) => Ok(()),
             };
             let error = written.err().map(|error| chain(&error)).unwrap_or_default();
             self.ending.go_on();

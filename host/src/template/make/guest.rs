@@ -175,6 +175,7 @@ impl<'a> Actor<'a> {
             memory: MemoryMib::try_from(u64::from(resources.memory_mib))?,
             life: Life::try_from(time)?,
             debug_console: false,
+            waits: false,
             kvm: files.kvm.try_clone()?,
             kernel: Some(files.kernel.try_clone()?),
             snapshot: rehearses.then(|| snapshot.try_clone()).transpose()?,

@@ -107,7 +107,7 @@ impl Block {
         Ok(Self::with(Some(file), len))
     }
 
-    /// A drive without a medium: it has no sectors. A restored machine may have one put in.
+    /// A drive without a medium: it has no sectors. One may be put in later.
     #[must_use]
     pub fn empty() -> Self {
         Self::with(None, 0)
@@ -154,6 +154,16 @@ impl VirtioDevice for Block {
             }
             Ok(written)
         })
+    }
+
+    /// Once: another medium would be a disk that changes under the guest's file system.
+    fn insert(&mut self, medium: File) -> io::Result<()> {
+        if self.disk.file.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let Self { disk, config, .. } = Self::new(medium).map_err(io::Error::other)?;
+        (self.disk, self.config) = (disk, config);
+        Ok(())
     }
 
     fn save(&self) -> Vec<u8> {

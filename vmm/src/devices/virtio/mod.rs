@@ -19,6 +19,7 @@
 //! told by `DEVICE_NEEDS_RESET`, and the transport counts it for the supervisor. Only
 //! [`DeviceError::Host`] ends the machine.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -125,6 +126,14 @@ pub trait VirtioDevice: Send {
     /// The guest broke a ring, or the host failed.
     fn handle_backend(&mut self, _queues: &mut Queues) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    /// Takes a medium, while the driver looks on; the transport tells it.
+    ///
+    /// # Errors
+    /// A device that takes none, or has one already.
+    fn insert(&mut self, _medium: File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// The driver reset the device: back to the state before `start`.

@@ -224,6 +224,19 @@ fn a_drive_without_a_medium_may_be_given_one_when_restored_and_the_driver_is_tol
 }
 
 #[test]
+fn a_medium_may_be_put_in_once_while_the_driver_looks_on() {
+    let mut driver = Driver::started(Block::empty());
+    driver.transport.insert(drive()).unwrap();
+    assert_eq!(driver.read(register::CONFIG), 4);
+    assert_eq!(driver.read(register::CONFIG_GENERATION), 1);
+    assert_eq!(driver.interrupts(), 1);
+    let (status, _, _) = ask(&mut driver, &header(request::IN, 0), 512);
+    assert_eq!(status, Status::Ok as u8);
+    assert!(driver.transport.insert(drive()).is_err());
+    assert_eq!(driver.read(register::CONFIG_GENERATION), 1);
+}
+
+#[test]
 fn a_medium_is_not_exchanged_for_one_of_another_size() {
     let driver = Driver::started(Block::new(drive()).unwrap());
     assert!(driver.restored(Block::empty()).is_err());

@@ -7,6 +7,7 @@
 //! may not have taken yet is raised again, which a driver finds to be nothing new.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use std::fs::File;
 use std::io;
 
 use super::super::queue::QueueConfig;
@@ -105,9 +106,22 @@ impl Transport {
             self.interrupt.raise(state.causes)?;
         }
         if self.device.config() != state.config {
-            self.generation = self.generation.wrapping_add(1);
-            self.interrupt.signal_config()?;
+            self.configuration_changed()?;
         }
         Ok(())
+    }
+
+    /// Puts a medium into the device, and tells its driver.
+    ///
+    /// # Errors
+    /// The device has one or takes none; or a failure of the host.
+    pub(crate) fn insert(&mut self, medium: File) -> io::Result<()> {
+        self.device.insert(medium)?;
+        self.configuration_changed()
+    }
+
+    fn configuration_changed(&mut self) -> io::Result<()> {
+        self.generation = self.generation.wrapping_add(1);
+        self.interrupt.signal_config()
     }
 }
