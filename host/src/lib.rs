@@ -26,6 +26,7 @@ pub mod folders;
 pub mod image;
 pub mod logs;
 pub mod poll;
+pub mod pool;
 pub mod settings;
 pub mod sockets;
 pub mod stdio;

@@ -31,12 +31,49 @@ const BACKLOG: i32 = 64;
 /// # Errors
 /// What the system says.
 pub fn listener(path: &Path) -> io::Result<UnixListener> {
-    let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    let (_folder, address) = address(path)?;
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    listen_at(&socket, path)?;
     Ok(socket.into())
+}
+
+/// Listens at `path` for packets (`SOCK_SEQPACKET`), never waiting.
+///
+/// # Errors
+/// What the system says.
+pub fn packet_listener(path: &Path) -> io::Result<OwnedFd> {
+    let socket = packet_socket()?;
+    listen_at(&socket, path)?;
+    Ok(socket)
+}
+
+/// A socket for packets that never waits.
+///
+/// # Errors
+/// What the system says.
+pub fn packet_socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    Ok(socket_with(family, kind, flags, None)?)
+}
+
+/// Whether the process at the other end (the one that listened, or connected) is this user's.
+///
+/// # Errors
+/// What the system says.
+pub fn is_own(socket: impl AsFd) -> io::Result<bool> {
+    let peer = rustix::net::sockopt::socket_peercred(socket)?;
+    Ok(peer.uid == rustix::process::geteuid())
+}
+
+fn listen_at(socket: &OwnedFd, path: &Path) -> io::Result<()> {
+    let (_folder, address) = address(path)?;
+    bind(socket, &address)?;
+    Ok(listen(socket, BACKLOG)?)
 }
 
 /// Connects `socket` to `path`.

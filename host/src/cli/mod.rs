@@ -12,6 +12,7 @@ mod image;
 mod inspect;
 mod kill;
 mod logs;
+mod pool;
 mod progress;
 mod prune;
 mod ps;
@@ -34,6 +35,7 @@ use crate::api::ClientError;
 use crate::copy::CopyError;
 use crate::folders::{FolderError, Folders};
 use crate::image::{ImageError, MakeError};
+use crate::pool::serve::PoolError;
 use crate::settings::SettingsError;
 use crate::store::{Store, StoreError};
 use crate::supervise::orphans;
@@ -65,6 +67,7 @@ enum Command {
     Run(run::Run),
     Exec(exec::Exec),
     Fork(fork::Fork),
+    Pool(pool::Pool),
     Ps(ps::Ps),
     Logs(logs::Logs),
     Inspect(inspect::Inspect),
@@ -113,6 +116,9 @@ pub enum CliError {
     /// A template.
     #[error(transparent)]
     Template(#[from] template_make::MakeError),
+    /// A pool.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     /// A copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -219,6 +225,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
     match command {
         Command::Run(run) => run.execute(&folders),
         Command::Exec(exec) => exec.execute(&folders),
+        Command::Pool(pool) => pool.execute(&folders),
         Command::Ps(ps) => ps.execute(&folders),
         Command::Logs(logs) => logs.execute(&folders),
         Command::Inspect(inspect) => inspect.execute(&folders),

@@ -111,7 +111,7 @@ impl Run {
         if detach {
             return detached(spec);
         }
-        let files = {
+        let mut files = {
             let _progress = spec
                 .workspace
                 .as_ref()
@@ -120,7 +120,7 @@ impl Run {
         };
         let front = front(tty)?;
         let store = Store::open(folders)?;
-        let mut task = Task::record(folders, &store, &spec)?;
+        let mut task = Task::record(folders, &store, &spec, &mut files)?;
         let before = since.elapsed();
         let mut finished = task.run(&spec, files, front, &mut |_| ())?;
         let before = u64::try_from(before.as_nanos()).ok();

@@ -131,7 +131,7 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
     let Order { spec, copy } = order;
     // A session of its own: no terminal of the caller's reaches it. Fails only for a leader.
     let _ = rustix::process::setsid();
-    let files = match copy {
+    let mut files = match copy {
         None => Files::open(folders, &spec)?,
         Some(copy) => {
             let (snapshot, drives) = copy.open().map_err(failed())?;
@@ -151,7 +151,7 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
         forward_signals: false,
     };
     let store = Store::open(folders)?;
-    let mut task = Task::record(folders, &store, &spec)?;
+    let mut task = Task::record(folders, &store, &spec, &mut files)?;
     let finished = task.run(&spec, files, front, &mut |id| {
         *told = true;
         tell(&Status::Started(id.clone()));

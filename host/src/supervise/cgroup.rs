@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, Mode, OFlags, access, open};
 
 /// Memory that a VMM itself may need besides the guest's: page tables, queues, buffers.
-const VMM_MEMORY: u64 = 64 << 20;
+pub const VMM_MEMORY: u64 = 64 << 20;
 
 /// Threads that a VMM may have besides its vCPUs.
 const VMM_THREADS: u64 = 16;
@@ -99,8 +99,7 @@ impl Place {
     pub fn make(&self, task: &str, limits: Limits) -> io::Result<Cgroup> {
         let path = self.of(task);
         fs::create_dir(&path)?;
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let dir = open(&path, flags, Mode::empty())?;
+        let cgroup = Cgroup::open(path)?;
         let memory = limits.memory.saturating_add(VMM_MEMORY);
         let threads = limits.cpus.saturating_add(VMM_THREADS);
         // A controller that is not there was noted when the place was found.
@@ -110,13 +109,23 @@ impl Place {
             ("memory.oom.group", "1".to_owned()),
             ("pids.max", threads.to_string()),
         ] {
-            let _ = fs::write(path.join(file), value);
+            let _ = fs::write(cgroup.path.join(file), value);
         }
-        Ok(Cgroup { path, dir })
+        Ok(cgroup)
     }
 }
 
 impl Cgroup {
+    /// One that was made by another process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let dir = open(&path, flags, Mode::empty())?;
+        Ok(Self { path, dir })
+    }
+
     /// Its folder, to clone into.
     #[must_use]
     pub fn dir(&self) -> BorrowedFd<'_> {

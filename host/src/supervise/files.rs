@@ -11,6 +11,7 @@ use super::machine::{MachineError, VMM};
 use super::task::{TaskError, prepare};
 use crate::folders::Folders;
 use crate::image::{Catalogue, ImageError, KERNEL, Kind, check, workspace};
+use crate::pool::take::{Taken, take};
 use crate::task::{Bytes, Spec};
 use crate::template::{Cold, Key, Templates};
 use crate::text::printable;
@@ -31,6 +32,10 @@ pub struct Files {
     pub(super) vmm: PathBuf,
     /// The guest as it is stored, or why there is none.
     pub(super) snapshot: Result<File, Cold>,
+    /// A guest that waited, once it was taken.
+    pub(super) taken: Option<Taken>,
+    /// Why none was taken though there is a pool.
+    pub(super) no_pool: Option<String>,
     /// Under which a template is stored.
     pub(super) key: Option<Key>,
     /// The image's own environment.
@@ -85,9 +90,23 @@ impl Files {
             drives,
             vmm,
             snapshot,
+            taken: None,
+            no_pool: None,
             key: Some(key),
             env: env.collect(),
         })
+    }
+
+    /// Takes a guest of this kind from its pool, if there is one.
+    pub(super) fn take_from_pool(&mut self, folders: &Folders) {
+        // Only where a template would do: a guest that waits is one of its guests.
+        let (Some(key), Ok(_)) = (&self.key, &self.snapshot) else {
+            return;
+        };
+        match take(folders, key) {
+            Ok(taken) => self.taken = taken,
+            Err(error) => self.no_pool = Some(crate::cli::chain(&error)),
+        }
     }
 
     /// What a copy of a running guest is made of.
@@ -101,13 +120,15 @@ impl Files {
             drives,
             vmm: vmm_binary()?,
             snapshot: Ok(snapshot),
+            taken: None,
+            no_pool: None,
             key: None,
             env: Vec::new(),
         })
     }
 }
 
-fn vmm_binary() -> Result<PathBuf, TaskError> {
+pub(crate) fn vmm_binary() -> Result<PathBuf, TaskError> {
     let folder = binaries().map_err(prepare("find ampoule-vmm", Path::new("/proc/self")))?;
     let vmm = folder.join(VMM);
     match vmm.is_file() {

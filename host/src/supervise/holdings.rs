@@ -5,6 +5,7 @@
 //! <runtime>/<id>/   *.lock                      who lives (locks.rs)
 //!                   api.sock, vsock.sock*       how it is reached (sockets.rs)
 //!                   cgroup                      the path of its cgroup, written before that is made
+//!                   pool                        which pool its guest waited in, if it did
 //! ```
 //!
 //! The folder alone is enough to free everything: a supervisor may be killed between any two of
@@ -17,12 +18,41 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::{cgroup, locks};
+use super::cgroup::{self, Cgroup, Limits, Place};
+use super::locks;
 use crate::sockets;
-use crate::task::TaskId;
+use crate::task::{Resources, TaskId};
 
 /// The file that names the cgroup.
 const CGROUP: &str = "cgroup";
+
+/// The file that names the pool.
+pub const POOL: &str = "pool";
+
+/// Makes the cgroup of a guest, or says why it has none, and why its limits do not hold.
+#[must_use]
+pub fn make_cgroup(
+    runtime: &Path,
+    id: &TaskId,
+    resources: &Resources,
+) -> (Option<Cgroup>, Option<String>) {
+    let limits = Limits {
+        memory: u64::from(resources.memory_mib) << 20,
+        cpus: resources.cpus.into(),
+    };
+    let place = match Place::find() {
+        Ok(place) => place,
+        Err(why) => return (None, Some(why)),
+    };
+    let noted = note_cgroup(runtime, &place.of(id.as_str()));
+    match noted.and_then(|()| place.make(id.as_str(), limits)) {
+        Ok(cgroup) => (Some(cgroup), place.note),
+        Err(error) => {
+            let place = place.path.display();
+            (None, Some(format!("no cgroup in {place}: {error}")))
+        }
+    }
+}
 
 /// Notes the cgroup that is about to be made.
 ///
@@ -71,7 +101,7 @@ pub fn free(runtime: &Path, id: &TaskId, recorded: Option<&Path>) {
 
 fn is_ours(name: &OsStr) -> bool {
     let [supervisor, vmm, reaper] = [locks::SUPERVISOR, locks::VMM, locks::REAPER];
-    [supervisor, vmm, reaper, sockets::API, CGROUP]
+    [supervisor, vmm, reaper, sockets::API, CGROUP, POOL]
         .iter()
         .any(|ours| name == *ours)
         || name.as_bytes().starts_with(sockets::VSOCK.as_bytes())

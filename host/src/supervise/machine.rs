@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The VMM process of one task: started in its namespaces and cgroup with its descriptors, told
-//! to stop, killed, reaped.
+//! to stop, killed, reaped. One that waited for its task in a pool is the pool's child
+//! ([`handover`]).
+
+mod handover;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -88,6 +91,8 @@ pub struct Launch {
 pub enum Word {
     /// The first vCPU is about to run.
     Running(Running),
+    /// The guest that waited is its task's.
+    Adopted,
     /// A snapshot was written, or was not: then why.
     Snapshotted(String),
     /// The machine ended.
@@ -100,9 +105,21 @@ pub enum Word {
 #[derive(Debug)]
 pub struct Machine {
     child: Child,
+    kin: Kin,
     life: OwnedFd,
     connector: OwnedFd,
     ending: Option<Ending>,
+}
+
+/// Whose child the VMM is, and who ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kin {
+    /// Ours.
+    Child,
+    /// Another process's, and ours to end.
+    Adopted,
+    /// Ours, and another process's to end.
+    HandedOn,
 }
 
 impl Machine {
@@ -156,6 +173,7 @@ impl Machine {
         let child = clone::spawn(&program).map_err(MachineError::Clone)?;
         Ok(Self {
             child,
+            kin: Kin::Child,
             life,
             connector,
             ending: None,
@@ -197,6 +215,7 @@ impl Machine {
         match control::receive(&self.life) {
             Ok((Body::Running(running), _)) => Ok(Some(Word::Running(running))),
             Ok((Body::Ended(ended), _)) => Ok(Some(Word::Ended(ended))),
+            Ok((Body::Adopted(_), _)) => Ok(Some(Word::Adopted)),
             Ok((Body::Snapshotted(done), _)) => Ok(Some(Word::Snapshotted(done.error))),
             Ok(_) => Err(ControlError::Malformed),
             Err(ControlError::Closed) => Ok(Some(Word::Closed)),
@@ -247,7 +266,10 @@ impl Machine {
     /// What wait4 says.
     pub fn reap(&mut self) -> io::Result<bool> {
         if self.ending.is_none() {
-            self.ending = reap(self.child.pid, false)?;
+            self.ending = match self.kin {
+                Kin::Adopted => handover::ending(&self.child.pidfd)?,
+                Kin::Child | Kin::HandedOn => reap(self.child.pid, false)?,
+            };
         }
         Ok(self.ending.is_some())
     }
@@ -262,7 +284,8 @@ impl Machine {
     #[must_use]
     pub fn was_not_executed(&self) -> bool {
         self.ending
-            .is_some_and(|ending| ending.status.code() == Some(NOT_EXECUTED))
+            .and_then(|ending| ending.status)
+            .is_some_and(|status| status.code() == Some(NOT_EXECUTED))
     }
 
     /// For the record.
@@ -282,10 +305,10 @@ impl Machine {
 impl Drop for Machine {
     /// Whatever went wrong, and whatever a VMM says: none outlives our interest in it.
     fn drop(&mut self) {
-        if self.ending.is_none() {
+        if self.ending.is_none() && self.kin != Kin::HandedOn {
             self.kill();
             if reap(self.child.pid, true).is_err() {
-                // A copy of its parent does this, and its parent is gone.
+                // Another's child, or a copy of its parent does this, and its parent is gone.
                 let mut gone = Interests::new();
                 gone.read(self.child.pidfd.as_fd(), ());
                 let _ = gone.wait(Some(Instant::now() + KILLED));

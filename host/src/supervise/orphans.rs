@@ -65,7 +65,7 @@ pub fn sweep(store: &Store, folders: &Folders) -> Result<(), StoreError> {
         }
     }
     let is_alive = |id: &TaskId| alive.iter().any(|task| task.id == *id);
-    strays(store, &folders.runtime, is_alive);
+    strays(store, folders, is_alive);
     failure.map_or(Ok(()), Err)
 }
 
@@ -77,8 +77,11 @@ fn bury(store: &Store, task: &Task) -> Result<(), StoreError> {
 
 /// Frees the folders of tasks whose supervisor was killed before there was a record, and of
 /// those whose reaper was killed after it was closed.
-fn strays(store: &Store, runtime: &Path, is_alive: impl Fn(&TaskId) -> bool) {
-    let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
+fn strays(store: &Store, folders: &Folders, is_alive: impl Fn(&TaskId) -> bool) {
+    let entries = std::fs::read_dir(&folders.runtime)
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in entries {
         let id: Option<TaskId> = entry
             .file_name()
@@ -94,17 +97,13 @@ fn strays(store: &Store, runtime: &Path, is_alive: impl Fn(&TaskId) -> bool) {
         // The locks last: who ends a task records that before it lets go of them.
         match store.has_ended(id.as_str()) {
             Ok(Some(true)) if !held(locks::SUPERVISOR) && !held(locks::REAPER) => {
-                for pid in held(locks::VMM)
-                    .then(|| holdings::vmms(&path))
-                    .into_iter()
-                    .flatten()
-                {
-                    kill_process(pid, || holdings::is_vmm(&path, pid));
-                }
+                kill_holder(&path);
                 holdings::free(&path, &id, None);
             }
             Ok(None) if old() && !held(locks::SUPERVISOR) && !held(locks::VMM) => {
                 holdings::free(&path, &id, None);
+                // A guest that waited in a pool has this without a record.
+                let _ = std::fs::remove_dir_all(folders.task(id.as_str()));
             }
             _ => {}
         }
@@ -181,6 +180,16 @@ fn kill_vmm(task: &Task) {
                 kill_process(pid, || holdings::is_vmm(&task.runtime, pid));
             }
         }
+    }
+}
+
+/// Kills the VMM that holds the lock in `runtime`, if one does.
+pub(crate) fn kill_holder(runtime: &Path) {
+    if !locks::is_held(runtime, locks::VMM).unwrap_or(true) {
+        return;
+    }
+    for pid in holdings::vmms(runtime) {
+        kill_process(pid, || holdings::is_vmm(runtime, pid));
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 
-use super::cgroup::{Limits, Place};
+use super::cgroup::Cgroup;
 use super::clients::Clients;
 use super::files::Files;
 use super::kvm::KvmError;
@@ -27,15 +27,17 @@ use super::machine::{Launch, Machine, MachineError};
 use super::reaper::Holdings;
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
 use super::{holdings, locks, run};
+use crate::cli::chain;
 use crate::folders::{self, FolderError, Folders};
 use crate::image::ImageError;
 use crate::image::workspace::WorkspaceError;
 use crate::logs::LogWriter;
+use crate::pool::take::Taken;
 use crate::sockets;
 use crate::stdio::Terminal;
 use crate::store::{Store, StoreError};
 use crate::sys::signals::Signals;
-use crate::task::{End, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
+use crate::task::{End, How, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
 use crate::template::make::Request;
 use crate::template::{self, Cold, Key, Templates};
 
@@ -123,29 +125,25 @@ impl<'a> Task<'a> {
     ///
     /// # Errors
     /// As [`TaskError`] says; nothing is left.
-    pub fn record(folders: &'a Folders, store: &'a Store, spec: &Spec) -> Result<Self, TaskError> {
+    pub fn record(
+        folders: &'a Folders,
+        store: &'a Store,
+        spec: &Spec,
+        files: &mut Files,
+    ) -> Result<Self, TaskError> {
         crate::cli::sweep(store, folders);
         prune(folders, store, RETENTION, PRUNED_AT_ONCE)?;
         folders.make_runtime()?;
-        let (id, runtime) = new_folder(folders)?;
-        let lock = locks::take(&runtime, locks::SUPERVISOR).map_err(|source| {
-            let _ = fs::remove_dir_all(&runtime);
-            TaskError::Prepare {
-                what: "make a lock",
-                path: runtime.clone(),
-                source,
-            }
-        })?;
+        files.take_from_pool(folders);
+        let (id, holds) = match taken_folder(folders, files) {
+            Some(taken) => taken,
+            None => own_folder(folders)?,
+        };
         let task = Self {
             folders,
             store,
             id,
-            holds: Holdings {
-                runtime,
-                cgroup: None,
-                machine: None,
-                lock,
-            },
+            holds,
         };
         store.insert(&task.id, spec, &task.holds.runtime)?;
         Ok(task)
@@ -196,7 +194,7 @@ impl<'a> Task<'a> {
     fn run_machine(
         &mut self,
         spec: &Spec,
-        files: Files,
+        mut files: Files,
         front: Front,
         on_start: &mut dyn FnMut(&TaskId),
     ) -> Result<(Finished, Machine), TaskError> {
@@ -206,18 +204,21 @@ impl<'a> Task<'a> {
         let mut spec = spec.clone();
         let own = std::mem::take(&mut spec.env);
         spec.env = files.env.iter().cloned().chain(own).collect();
-        let key = files.key.clone();
-        let (launch, cold) = self.launch(&spec, files, &folder)?;
+        let mut origin = Origin::of(self.folders, &spec, &files);
+        let taken = files.taken.take();
+        let (launch, cold) = self.launch(&spec, files, &folder, taken.is_some())?;
         say_if_a_fault(cold.as_ref());
+        origin.cold = cold;
         let api = sockets::listener(&self.holds.runtime.join(sockets::API));
         let clients = api
             .and_then(Clients::new)
             .map_err(prepare("listen", &self.holds.runtime))?;
-        let cgroup_note = self.make_cgroup(&spec);
+        let cgroup_note = self.make_cgroup(&spec, taken.as_ref());
         let job = Job {
             id: &self.id,
             spec: &spec,
             launch,
+            taken,
             folder: self.holds.runtime.clone(),
             scratch: folder.clone(),
             is_copy: spec.copy_of.is_some(),
@@ -230,17 +231,12 @@ impl<'a> Task<'a> {
             forward_signals: front.forward_signals,
             log: Some(log),
         };
-        let mut origin = Origin {
-            folders: self.folders,
-            spec: &spec,
-            key,
-            cold,
-        };
         let (store, id) = (self.store, &self.id);
         let mut failure = None;
         let (mut finished, machine) = run::run(job, &mut |notice| match notice {
             Notice::Cloned(process) => failure = store.running(id, &process).err(),
             Notice::Refused(why) => origin.refused(why),
+            Notice::NoPool(why) => origin.not_pooled(why),
             Notice::Started => {
                 on_start(id);
                 origin.want_template();
@@ -265,11 +261,22 @@ impl<'a> Task<'a> {
         spec: &Spec,
         files: Files,
         folder: &Path,
+        taken: bool,
     ) -> Result<(Launch, Option<Cold>), TaskError> {
-        let vsock = sockets::listener(&self.holds.runtime.join(sockets::VSOCK))
-            .map_err(prepare("listen", &self.holds.runtime))?;
-        let lock = locks::take(&self.holds.runtime, locks::VMM)
-            .map_err(prepare("make a lock", &self.holds.runtime))?;
+        let runtime = &self.holds.runtime;
+        // A guest that waited has them already.
+        let (vsock, lock) = match taken {
+            true => (None, None),
+            false => {
+                let vsock = sockets::listener(&runtime.join(sockets::VSOCK));
+                let lock = locks::take(runtime, locks::VMM);
+                let vsock = vsock.map_err(prepare("listen", runtime))?;
+                (
+                    Some(vsock),
+                    Some(lock.map_err(prepare("make a lock", runtime))?),
+                )
+            }
+        };
         let mut log = File::options();
         let stderr = log
             .append(true)
@@ -291,32 +298,21 @@ impl<'a> Task<'a> {
             kernel: files.kernel,
             snapshot,
             drives: files.drives,
-            vsock: Some(vsock),
-            lock: Some(lock),
+            vsock,
+            lock,
             stderr: stderr.map_err(prepare("write vmm.log", folder))?,
         };
         Ok((launch, cold))
     }
 
-    /// The task's cgroup, or a note why it has none.
-    fn make_cgroup(&mut self, spec: &Spec) -> Option<String> {
-        let resources = &spec.resources;
-        let limits = Limits {
-            memory: u64::from(resources.memory_mib) << 20,
-            cpus: resources.cpus.into(),
-        };
-        let place = match Place::find() {
-            Ok(place) => place,
-            Err(why) => return Some(why),
-        };
-        let noted = holdings::note_cgroup(&self.holds.runtime, &place.of(self.id.as_str()));
-        match noted.and_then(|()| place.make(self.id.as_str(), limits)) {
-            Ok(cgroup) => {
-                self.holds.cgroup = Some(cgroup);
-                place.note
-            }
-            Err(error) => Some(format!("no cgroup in {}: {error}", place.path.display())),
+    /// The task's cgroup, or a note why it has none. A guest that waited has been in its own.
+    fn make_cgroup(&mut self, spec: &Spec, taken: Option<&Taken>) -> Option<String> {
+        if let Some(taken) = taken {
+            return taken.cgroup_note.clone();
         }
+        let (cgroup, note) = holdings::make_cgroup(&self.holds.runtime, &self.id, &spec.resources);
+        self.holds.cgroup = cgroup;
+        note
     }
 }
 
@@ -328,9 +324,24 @@ struct Origin<'a> {
     key: Option<Key>,
     /// Why it boots, if it does.
     cold: Option<Cold>,
+    /// It waited in a pool.
+    pooled: bool,
+    /// Why it did not, though there is one.
+    no_pool: Option<String>,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    fn of(folders: &'a Folders, spec: &'a Spec, files: &Files) -> Self {
+        Self {
+            folders,
+            spec,
+            key: files.key.clone(),
+            cold: None,
+            pooled: files.taken.is_some(),
+            no_pool: files.no_pool.clone(),
+        }
+    }
+
     /// The VMM did not take the template.
     fn refused(&mut self, why: String) {
         if let Some(key) = &self.key {
@@ -338,6 +349,11 @@ impl Origin<'_> {
         }
         self.cold = Some(Cold::Refused(why));
         say_if_a_fault(self.cold.as_ref());
+    }
+
+    /// The guest from the pool was of no use.
+    fn not_pooled(&mut self, why: String) {
+        (self.pooled, self.no_pool) = (false, Some(why));
     }
 
     /// Has a template made where the next such task would miss one.
@@ -349,11 +365,16 @@ impl Origin<'_> {
     }
 
     fn start(&self) -> Start {
-        match &self.cold {
-            Some(cold) => Start::Cold(crate::cli::chain(cold)),
-            None if self.spec.copy_of.is_some() => Start::Copied,
-            None => Start::Restored,
-        }
+        let how = match &self.cold {
+            _ if self.pooled => How::Pool,
+            Some(_) => How::Cold,
+            None if self.spec.copy_of.is_some() => How::Copied,
+            None => How::Restored,
+        };
+        let why = self.no_pool.iter().cloned();
+        let why: Vec<_> = why.chain(self.cold.iter().map(|c| chain(c))).collect();
+        let why = Some(why.join("; ")).filter(|why| !why.is_empty());
+        Start { how, why }
     }
 }
 
@@ -364,12 +385,51 @@ fn say_if_a_fault(cold: Option<&Cold>) {
     }
 }
 
-pub(super) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {
+pub(crate) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {
     let path = path.to_owned();
     move |source| TaskError::Prepare { what, path, source }
 }
 
-fn new_folder(folders: &Folders) -> Result<(TaskId, PathBuf), TaskError> {
+/// The folder of the guest that was taken, now this task's, with its cgroup; none if there was no
+/// such guest, or if its pool takes it away.
+fn taken_folder(folders: &Folders, files: &mut Files) -> Option<(TaskId, Holdings)> {
+    let id = files.taken.as_ref()?.id.clone();
+    let runtime = folders.sockets(id.as_str());
+    match locks::take(&runtime, locks::SUPERVISOR) {
+        Ok(lock) => {
+            let cgroup = holdings::cgroups(&runtime, &id, None).pop();
+            let holds = Holdings {
+                cgroup: cgroup.and_then(|path| Cgroup::open(path).ok()),
+                runtime,
+                machine: None,
+                lock,
+            };
+            Some((id, holds))
+        }
+        Err(error) => {
+            files.taken = None;
+            files.no_pool = Some(format!("the guest from the pool is gone: {error}"));
+            None
+        }
+    }
+}
+
+fn own_folder(folders: &Folders) -> Result<(TaskId, Holdings), TaskError> {
+    let (id, runtime) = new_folder(folders)?;
+    let lock = locks::take(&runtime, locks::SUPERVISOR).map_err(|source| {
+        let _ = fs::remove_dir_all(&runtime);
+        prepare("make a lock", &runtime)(source)
+    })?;
+    let holds = Holdings {
+        runtime,
+        cgroup: None,
+        machine: None,
+        lock,
+    };
+    Ok((id, holds))
+}
+
+pub(crate) fn new_folder(folders: &Folders) -> Result<(TaskId, PathBuf), TaskError> {
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for _ in 0..IDS {
         let id = TaskId::random().map_err(prepare("make an id", &folders.runtime))?;

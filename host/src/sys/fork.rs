@@ -29,6 +29,18 @@ pub fn leave(name: &CStr, keep: &[RawFd], work: impl FnOnce()) -> io::Result<()>
     copy(name, keep, work)
 }
 
+/// The same while this process goes on with its own work and its standard streams; the copy has
+/// none. What `work` owns stays open here too.
+///
+/// # Errors
+/// When there is no process to be had.
+pub fn beside(name: &CStr, keep: &[RawFd], work: impl FnOnce()) -> io::Result<()> {
+    copy(name, keep, || {
+        let_go_of_standard_streams();
+        work();
+    })
+}
+
 fn copy(name: &CStr, keep: &[RawFd], work: impl FnOnce()) -> io::Result<()> {
     // SAFETY: fork(2) is always sound to call; what may go on in the copy is bounded by its one
     // thread (see `leave`), and that the copy ends below, before it returns to anybody's frame.

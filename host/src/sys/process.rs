@@ -13,9 +13,9 @@ use std::process::ExitStatus;
 /// How a child ended and what it used.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending {
-    /// Exit status or signal.
-    pub status: ExitStatus,
-    /// Its largest resident set, in bytes.
+    /// Exit status or signal; unknown to anybody but its parent.
+    pub status: Option<ExitStatus>,
+    /// Its largest resident set, in bytes; 0 likewise.
     pub peak_resident: u64,
 }
 
@@ -47,7 +47,7 @@ pub fn reap(pid: i32, block: bool) -> io::Result<Option<Ending>> {
         .unwrap_or(0)
         .saturating_mul(1024);
     Ok(Some(Ending {
-        status: ExitStatus::from_raw(status),
+        status: Some(ExitStatus::from_raw(status)),
         peak_resident,
     }))
 }
@@ -95,7 +95,7 @@ mod tests {
         let ending = reap(i32::try_from(child.id()).unwrap(), true)
             .unwrap()
             .unwrap();
-        assert_eq!(ending.status.code(), Some(3));
+        assert_eq!(ending.status.and_then(|s| s.code()), Some(3));
         assert!(ending.peak_resident > 0);
     }
 

@@ -6,5 +6,5 @@ mod outcome;
 mod spec;
 
 pub use id::{NotAnId, TaskId};
-pub use outcome::{By, End, Exit, Kind, Outcome, Start, Timings, code};
+pub use outcome::{By, End, Exit, How, Kind, Outcome, Start, Timings, code};
 pub use spec::{Bytes, Resources, Spec};

@@ -169,12 +169,24 @@ pub struct Timings {
 
 /// How a guest came to be ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "how", content = "why")]
-pub enum Start {
+pub struct Start {
+    /// By which way.
+    pub how: How,
+    /// Why not by a faster one, where there might have been one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// The ways for a guest to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It waited in a pool.
+    Pool,
     /// From a template.
     Restored,
-    /// By booting, and why.
-    Cold(String),
+    /// By booting.
+    Cold,
     /// From a snapshot of another task.
     Copied,
 }

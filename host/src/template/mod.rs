@@ -102,7 +102,8 @@ impl Key {
     }
 
     /// The template's name.
-    fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         let digest = Sha256::digest(json);
         digest

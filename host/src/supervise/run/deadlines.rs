@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::pooled::Pooled;
 use super::{MAIN, Supervisor};
 use crate::supervise::load;
 use crate::supervise::verdict::Cause;
@@ -99,6 +100,7 @@ impl Ending {
         self.life_closed = false;
         self.phase = Phase::Live;
         self.reaped = None;
+        self.goodbye = None;
         self.lost = None;
     }
 
@@ -147,6 +149,7 @@ impl Supervisor<'_> {
             ending.goodbye.map(|at| at + GOODBYE).filter(|_| live),
             ending.lost.map(|at| at + LOST).filter(|_| live),
             self.fork.as_ref().map(|fork| fork.until),
+            self.pooled.as_ref().and_then(Pooled::next_look),
             ending.drained().filter(|_| live && !self.is_blocked()),
             ending
                 .stop

@@ -21,6 +21,7 @@
 
 mod deadlines;
 mod fork;
+mod pooled;
 mod requests;
 mod restore;
 mod words;
@@ -45,6 +46,7 @@ use super::timeline::Timeline;
 use super::verdict::{Cause, Facts, Terms, judge};
 use crate::logs::LogWriter;
 use crate::poll::Interests;
+use crate::pool::take::Taken;
 use crate::stdio::{Input, Output, Pump, Side, Terminal};
 use crate::store::Process;
 use crate::sys::signals::Signals;
@@ -52,6 +54,7 @@ use crate::task::{Outcome, Spec, TaskId};
 use deadlines::Ending;
 pub use deadlines::VMM_MARGIN;
 use fork::Fork;
+use pooled::Pooled;
 
 /// The number of the task's own command in the guest.
 const MAIN: u32 = 1;
@@ -77,6 +80,8 @@ pub enum Notice {
     Cloned(Process),
     /// The VMM did not take the snapshot; the guest boots in another.
     Refused(String),
+    /// The guest that waited was of no use; another is made as without a pool.
+    NoPool(String),
     /// The command runs.
     Started,
 }
@@ -90,6 +95,8 @@ pub struct Job<'a> {
     pub spec: &'a Spec,
     /// The VMM's part.
     pub launch: Launch,
+    /// A guest that waited; then that is what there is to start if it is of no use.
+    pub taken: Option<Taken>,
     /// Its runtime folder.
     pub folder: PathBuf,
     /// Where its record is kept.
@@ -143,8 +150,10 @@ struct Supervisor<'a> {
     machine: Machine,
     connector: Connector,
     guest: Guest,
-    /// While a snapshot is being restored: what to boot from if the VMM does not take it.
+    /// While a snapshot is being restored, or a guest taken: what to start from if that fails.
     restoring: Option<Launch>,
+    /// Of a guest that waited, until its task runs.
+    pooled: Option<Pooled>,
     is_copy: bool,
     /// The guest's drives, for copies of it.
     drives: Vec<Option<File>>,
@@ -174,18 +183,27 @@ struct Supervisor<'a> {
 /// # Errors
 /// When its VMM cannot be started. Whatever fails later is in the outcome.
 pub fn run(
-    job: Job<'_>,
+    mut job: Job<'_>,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<(Finished, Machine), MachineError> {
     let (cgroup, cgroup_note) = (job.cgroup, job.cgroup_note.clone());
     let timeline = Timeline::begin();
-    let machine = Machine::start(&job.launch, cgroup)?;
+    let (machine, pooled) = match job.taken.take() {
+        Some(taken) => {
+            let (machine, pooled) = Pooled::new(taken, &job.folder);
+            (machine, Some(pooled))
+        }
+        None => (Machine::start(&job.launch, cgroup)?, None),
+    };
     notify(Notice::Cloned(machine.process(cgroup, cgroup_note.clone())));
     let mut supervisor = Supervisor::new(job, machine, timeline);
+    if let Some(pooled) = pooled {
+        supervisor.adopt(pooled);
+    }
     loop {
-        if let Some(why) = supervisor.refusal() {
-            notify(Notice::Refused(why));
-            supervisor.boot_instead(cgroup)?;
+        if let Some(notice) = supervisor.refusal() {
+            notify(notice);
+            supervisor.begin_instead(cgroup)?;
             let process = supervisor.machine.process(cgroup, cgroup_note.clone());
             notify(Notice::Cloned(process));
         }
@@ -197,6 +215,7 @@ pub fn run(
             supervisor.fail(Cause::Host(format!("the supervisor failed: {error}")));
         }
         if supervisor.started && !was_started {
+            supervisor.pooled = None;
             notify(Notice::Started);
         }
     }
@@ -225,6 +244,7 @@ impl<'a> Supervisor<'a> {
                 None => Guest::default(),
             },
             restoring,
+            pooled: None,
             is_copy: job.is_copy,
             drives,
             scratch: job.scratch,
@@ -309,6 +329,7 @@ impl<'a> Supervisor<'a> {
                     self.timeline.running(&running);
                     self.restoring = None;
                 }
+                Ok(Some(Word::Adopted)) => self.adopted(),
                 Ok(Some(Word::Snapshotted(error))) => self.snapshotted(error),
                 Ok(Some(Word::Ended(ended))) => {
                     self.facts.ended = Some(ended);
@@ -324,7 +345,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         if gone && let Some(ending) = self.machine.ending() {
-            self.facts.vmm = Some(ending.status);
+            self.facts.vmm = ending.status;
             self.facts.not_executed = self.machine.was_not_executed();
             self.timeline.ended();
         }
@@ -403,7 +424,8 @@ impl<'a> Supervisor<'a> {
             peak_resident,
             ..
         } = self.facts.ended.take().unwrap_or_default();
-        let resident = reaped.or(Some(peak_resident).filter(|bytes| *bytes > 0));
+        let resident = [reaped, Some(peak_resident)].into_iter().flatten();
+        let resident = resident.max().filter(|bytes| *bytes > 0);
         let exited = self.facts.exited.take().unwrap_or_default();
         let outcome = Outcome {
             code: verdict.code,

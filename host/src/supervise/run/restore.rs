@@ -7,15 +7,18 @@ use protocol::messages::{Continue, Resumed};
 use protocol::{Kind, ports};
 use vmm::control::End;
 
-use super::Supervisor;
+use super::{Notice, Supervisor};
 use crate::supervise::cgroup::Cgroup;
 use crate::supervise::guest::{Guest, Role};
 use crate::supervise::machine::{Machine, MachineError};
 use crate::supervise::verdict::{Cause, Facts};
 
 impl Supervisor<'_> {
-    /// Why the VMM did not take the snapshot, once it has said so.
-    pub(super) fn refusal(&self) -> Option<String> {
+    /// Why the guest cannot be had in this way, once that is known.
+    pub(super) fn refusal(&self) -> Option<Notice> {
+        if let Some(pooled) = self.pooled.as_ref().filter(|pooled| !pooled.resumed) {
+            return Some(Notice::NoPool(self.pool_failure(pooled)?));
+        }
         // A copy cannot begin anew: its beginning is in the snapshot.
         self.restoring.as_ref().filter(|_| !self.is_copy)?;
         let setup = self
@@ -23,18 +26,26 @@ impl Supervisor<'_> {
             .ended
             .as_ref()
             .filter(|e| e.end() == End::Setup)?;
-        Some(setup.detail.clone())
+        Some(Notice::Refused(setup.detail.clone()))
     }
 
-    /// Boots the task that could not be restored.
-    pub(super) fn boot_instead(&mut self, cgroup: Option<&Cgroup>) -> Result<(), MachineError> {
+    /// Restores the task whose guest from a pool was of no use, boots the one that could not be
+    /// restored.
+    pub(super) fn begin_instead(&mut self, cgroup: Option<&Cgroup>) -> Result<(), MachineError> {
         let Some(mut launch) = self.restoring.take() else {
             return Ok(());
         };
-        launch.snapshot = None;
+        match self.pooled.take() {
+            Some(pooled) => pooled.give_up(&self.machine, &mut launch)?,
+            None => launch.snapshot = None,
+        }
         self.machine = Machine::start(&launch, cgroup)?;
         self.connector.begin_again();
-        self.guest = Guest::default();
+        self.guest = match launch.snapshot {
+            Some(_) => Guest::restored(),
+            None => Guest::default(),
+        };
+        self.restoring = launch.snapshot.is_some().then_some(launch);
         self.facts = Facts::default();
         self.ending.begin_again();
         Ok(())
@@ -63,7 +74,14 @@ impl Supervisor<'_> {
         if self.is_copy {
             return self.copy_goes_on(resumed.boot_ns);
         }
-        self.machine.prepare();
+        match &mut self.pooled {
+            // Its pool has prepared it.
+            Some(pooled) => {
+                pooled.resumed = true;
+                self.restoring = None;
+            }
+            None => self.machine.prepare(),
+        }
         self.ready();
     }
 
