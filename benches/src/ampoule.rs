@@ -36,6 +36,7 @@ pub(crate) struct Guest {
 pub(crate) enum How {
     Cold,
     Restored,
+    Pool,
 }
 
 impl How {
@@ -43,6 +44,7 @@ impl How {
         match self {
             How::Cold => "cold",
             How::Restored => "restored",
+            How::Pool => "pool",
         }
     }
 }

@@ -47,6 +47,14 @@ impl Load {
         }
     }
 
+    /// How many start at once at most.
+    pub(crate) fn most(&self) -> u32 {
+        match self.mode {
+            Mode::Sequential => 1,
+            Mode::Burst | Mode::Staggered => self.at_once,
+        }
+    }
+
     /// Calls `act` as often and as closely as asked, after one call that is not counted.
     pub(crate) fn apply<T: Send>(&self, act: &(impl Fn() -> Result<T> + Sync)) -> Result<Vec<T>> {
         act()?;

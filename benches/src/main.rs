@@ -19,6 +19,7 @@ mod memory;
 mod output;
 mod peers;
 mod phases;
+mod pool;
 mod report;
 mod results;
 mod start;
@@ -54,6 +55,8 @@ enum Question {
     Boot(start::Options),
     /// The same for a guest that starts from a template.
     Restore(start::Options),
+    /// The same for a guest that waited in a pool, from its taking.
+    Pool(start::Options),
     /// How long until copies of a running task answer.
     Fork(fork::Options),
     /// What a guest takes of its host's memory.
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
     let results = match arguments.question {
         Question::Boot(options) => start::measure(&options, ampoule::How::Cold)?,
         Question::Restore(options) => start::measure(&options, ampoule::How::Restored)?,
+        Question::Pool(options) => start::measure(&options, ampoule::How::Pool)?,
         Question::Fork(options) => fork::measure(&options)?,
         Question::Memory(options) => memory::measure(&options)?,
         Question::Blk(options) => throughput::blk(&options)?,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the clone of `ampoule-vmm` to *ready*, to the first byte of a command's output and to the
-//! command's end, phase by phase: booted, or restored from a template.
+//! command's end, phase by phase: booted, restored from a template, or taken from a pool.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::counts;
 use crate::load::{Load, Mode};
 use crate::peers::{self, Peers};
 use crate::phases::PHASES;
+use crate::pool::Pool;
 use crate::results::{Results, Series, Unit};
 
 #[derive(clap::Args)]
@@ -37,12 +38,21 @@ struct Turn {
 pub(crate) fn measure(options: &Options, how: How) -> Result<Results> {
     let home = Home::new()?;
     let guest = &options.guest;
-    if how == How::Restored {
-        home.make_template(guest)?;
-    }
-    let question = match how {
-        How::Cold => "boot",
-        How::Restored => "restore",
+    let (question, pool) = match how {
+        How::Cold => ("boot", None),
+        How::Restored => {
+            home.make_template(guest)?;
+            ("restore", None)
+        }
+        How::Pool => (
+            "pool",
+            Some(Pool::start(&home, guest, options.load.most())?),
+        ),
+    };
+    // None of its guests may be on its way while a run is timed.
+    let run = |argv: &[&str]| {
+        pool.as_ref().map_or(Ok(()), Pool::is_full)?;
+        home.run(guest, how, argv)
     };
     let title = format!(
         "{question}: {} of 1 vCPU and {} from {}, {}",
@@ -53,18 +63,16 @@ pub(crate) fn measure(options: &Options, how: How) -> Result<Results> {
     );
     let turn = || -> Result<Turn> {
         let silent = match options.load.mode {
-            Mode::Sequential => Some(home.run(guest, how, &["true"])?),
+            Mode::Sequential => Some(run(&["true"])?),
             _ => None,
         };
-        let echo = home.run(guest, how, &["echo", "x"])?;
+        let echo = run(&["echo", "x"])?;
         Ok(Turn { echo, silent })
     };
     let turns = options.load.apply(&turn)?;
     let mut results = Results::new(question, title);
     let mut series = series(how, &turns);
-    count(&mut series, options.counted, || {
-        home.run(guest, how, &["true"])
-    })?;
+    count(&mut series, options.counted, || run(&["true"]))?;
     results.series.push(series);
     if how == How::Cold {
         peers::boot(&options.peers, guest, options.load.runs, &mut results)?;
@@ -75,7 +83,7 @@ pub(crate) fn measure(options: &Options, how: How) -> Result<Results> {
 fn series(how: How, turns: &[Turn]) -> Series {
     let flag = match how {
         How::Cold => " --cold",
-        How::Restored => "",
+        How::Restored | How::Pool => "",
     };
     let mut series = Series::new(format!("ampoule run{flag}"));
     series.protection = Some(PROTECTION.to_owned());

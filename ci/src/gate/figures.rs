@@ -21,11 +21,13 @@ pub(super) struct Figure {
 pub(super) type Figures = BTreeMap<String, Figure>;
 
 /// What README promises, by the name of its figure: milliseconds at most.
-pub(super) const PROMISES: [(&str, f64); 4] = [
+pub(super) const PROMISES: [(&str, f64); 6] = [
     ("boot ready", 25.0),
     ("boot whole", 40.0),
     ("restore ready", 6.0),
     ("restore whole", 25.0),
+    ("pool ready", 2.0),
+    ("pool whole", 15.0),
 ];
 
 /// The figures of what a bench wrote with `--json`: question and metric are the name; times are
@@ -99,28 +101,30 @@ const PHASES: [&str; 13] = [
 /// Of each question whose figures are worse, the one phase that grew most: all that come after it
 /// are late too.
 pub(super) fn grown(was: &Figures, is: &Figures, worse: &[String]) -> Vec<String> {
-    let grown = ["boot", "restore"].into_iter().filter_map(|question| {
-        let of = |line: &String| line.starts_with(&format!("{question} "));
-        if !worse.iter().any(of) {
-            return None;
-        }
-        let (mut before, mut most): ((f64, f64), Option<(&str, f64)>) = ((0.0, 0.0), None);
-        for phase in PHASES {
-            let name = format!("{question} {phase}");
-            let (Some(was), Some(is)) = (was.get(&name), is.get(&name)) else {
-                continue;
-            };
-            let growth = (is.median - before.1) - (was.median - before.0);
-            before = (was.median, is.median);
-            if growth > most.map_or(0.0, |(_, growth)| growth) {
-                most = Some((phase, growth));
+    let grown = ["boot", "restore", "pool"]
+        .into_iter()
+        .filter_map(|question| {
+            let of = |line: &String| line.starts_with(&format!("{question} "));
+            if !worse.iter().any(of) {
+                return None;
             }
-        }
-        let (phase, growth) = most?;
-        Some(format!(
-            "{question}: of its phases the one that ends with {phase} grew most, by {growth:.3}"
-        ))
-    });
+            let (mut before, mut most): ((f64, f64), Option<(&str, f64)>) = ((0.0, 0.0), None);
+            for phase in PHASES {
+                let name = format!("{question} {phase}");
+                let (Some(was), Some(is)) = (was.get(&name), is.get(&name)) else {
+                    continue;
+                };
+                let growth = (is.median - before.1) - (was.median - before.0);
+                before = (was.median, is.median);
+                if growth > most.map_or(0.0, |(_, growth)| growth) {
+                    most = Some((phase, growth));
+                }
+            }
+            let (phase, growth) = most?;
+            Some(format!(
+                "{question}: of its phases the one that ends with {phase} grew most, by {growth:.3}"
+            ))
+        });
     grown.collect()
 }
 

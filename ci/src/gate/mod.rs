@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The gate on boot latency: `benches boot`, `restore` and `fork` in the simulated server under
+//! The gate on boot latency: `benches boot`, `restore`, `fork` and `pool` in the simulated server under
 //! the deterministic clock, compared with `benches/figures.json`.
 //!
 //! Figures are comparable under one key only: the server's kernel, QEMU, the guest's kernel and
@@ -48,6 +48,10 @@ cd /run/gate
 ./benches boot --binaries bin --alone --runs 5 --patience 3 --retries 2 --json /out/boot.json
 ./benches restore --binaries bin --runs 5 --patience 3 --retries 2 --json /out/restore.json
 ./benches fork --binaries bin --runs 3 -n 1 -n 4 --patience 3 --retries 2 --json /out/fork.json
+# A commit to compare with may have no pools yet.
+if bin/ampoule pool --help >bin/help 2>&1; then
+    ./benches pool --binaries bin --runs 5 --patience 3 --retries 2 --json /out/pool.json
+fi
 "#;
 
 /// Measures and judges; whether all is well.
@@ -157,6 +161,9 @@ fn measure_once(subject: &Subject) -> Result<(Figures, Value)> {
     let mut all = figures::of(&boot)?;
     all.extend(figures::of(&read("restore.json")?)?);
     all.extend(figures::of(&read("fork.json")?)?);
+    if out.path().join("pool.json").exists() {
+        all.extend(figures::of(&read("pool.json")?)?);
+    }
     Ok((all, boot["host"].clone()))
 }
 
