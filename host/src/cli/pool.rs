@@ -3,15 +3,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use vmm::config::{MemoryMib, VcpuCount};
 
 use super::progress::Progress;
 use super::{CliError, say, values};
 use crate::folders::Folders;
-use crate::pool::guest::Source;
+use crate::pool::guest::{OLDEST, Source};
 use crate::pool::serve::{Pool as Serving, check_room};
 use crate::pool::take;
 use crate::pool::wire::Status;
@@ -19,6 +21,12 @@ use crate::supervise::kvm;
 use crate::sys::signals::Signals;
 use crate::task::Resources;
 use crate::text::printable;
+
+/// Descriptors that the pool holds of each guest.
+const A_GUEST: u64 = 5;
+
+/// Descriptors for its clients, and for a guest that is being made.
+const OTHERS: u64 = 256;
 
 /// Signals by which a person or a service manager ends it, and the one that says that a VMM which
 /// was given away is gone.
@@ -51,6 +59,9 @@ pub(super) struct Pool {
     /// vCPUs of each guest
     #[arg(long, visible_alias = "vcpus", default_value = "1", value_parser = values::cpus, allow_hyphen_values = true)]
     cpus: VcpuCount,
+    /// How old a guest becomes that nobody takes; then another takes its place (50m at most)
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = values::duration, allow_hyphen_values = true)]
+    max_age: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,18 +84,37 @@ impl Pool {
             cpus: self.cpus.get(),
             scratch_bytes: self.memory.bytes() / 2,
         };
+        if self.max_age > OLDEST {
+            let most = values::show(OLDEST);
+            let text = format!("--max-age may be {most} at most; write --max-age {most} or less");
+            return Err(CliError::Usage(text));
+        }
         let (image, size) = (self.image.unwrap_or_default(), self.size.unwrap_or(1));
         kvm::open().map_err(crate::pool::serve::PoolError::from)?;
-        let source = Source::find(folders, &image, &resources)?;
+        let mut source = Source::find(folders, &image, &resources)?;
+        source.age = self.max_age;
         check_room(size, resources.memory_mib)?;
         {
             let _progress = Progress::of(format!("storing a guest of {image}"));
             source.make_template()?;
         }
+        descriptors_for(size);
         let signals = Signals::block(&SIGNALS).map_err(CliError::io("cannot take signals"))?;
-        // What killed tasks left is the business of tasks; this is no place to wait for them.
         Serving::open(source, size, signals)?.serve()?;
         Ok(0)
+    }
+}
+
+/// Has the system allow as many descriptors as the guests need, if it can; else the pool says
+/// that it has none left.
+fn descriptors_for(size: u16) {
+    let needed = u64::from(size)
+        .saturating_mul(A_GUEST)
+        .saturating_add(OTHERS);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|now| now < needed) {
+        limit.current = Some(limit.maximum.map_or(needed, |most| most.min(needed)));
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 

@@ -26,9 +26,9 @@ use crate::task::{Resources, TaskId};
 use crate::template::make::{Made, Request, make};
 use crate::template::{Key, Templates};
 
-/// How old a guest becomes that nobody takes; then another takes its place. What it is made from
-/// ends it at an hour.
-pub const AGE: Duration = Duration::from_secs(10 * 60);
+/// How old a guest may become that nobody takes; then another takes its place. What it is made
+/// from ends it at an hour.
+pub const OLDEST: Duration = Duration::from_secs(50 * 60);
 
 /// How much later its VMM ends it, whatever became of us.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -48,6 +48,8 @@ pub struct Source<'a> {
     pub image: String,
     /// Of each guest.
     pub resources: Resources,
+    /// How old each becomes.
+    pub age: Duration,
     /// Of their template.
     pub key: Key,
     vmm: PathBuf,
@@ -91,6 +93,7 @@ impl<'a> Source<'a> {
             folders,
             image: image.to_owned(),
             resources: resources.clone(),
+            age: OLDEST,
             key,
             vmm,
         })
@@ -134,7 +137,7 @@ impl<'a> Source<'a> {
             vmm: self.vmm.clone(),
             vcpus: VcpuCount::try_from(u64::from(self.resources.cpus))?,
             memory: MemoryMib::try_from(u64::from(self.resources.memory_mib))?,
-            life: Life::try_from(AGE.saturating_add(MARGIN))?,
+            life: Life::try_from(self.age.saturating_add(MARGIN))?,
             debug_console: false,
             waits: true,
             kvm: kvm::open()?,

@@ -10,7 +10,7 @@ use rustix::net::SocketFlags;
 use vmm::config::ConfigError;
 
 use super::guard::{Guarded, Place};
-use super::guest::{AGE, Handed, Source, Waiting};
+use super::guest::{Handed, Source, Waiting};
 use super::room;
 use super::wire::{self, Answer, Request, Status};
 use crate::folders::FolderError;
@@ -39,7 +39,7 @@ const RESTORE: Duration = Duration::from_secs(30);
 const NO_ROOM: Duration = Duration::from_secs(5);
 
 /// How often to see whether tasks still look for guests of this kind.
-const CURRENT: Duration = Duration::from_secs(30);
+const CURRENT: Duration = Duration::from_secs(10);
 
 /// Guests in a row that may come to nothing.
 const FAILURES: u32 = 3;
@@ -252,7 +252,10 @@ impl<'a> Pool<'a> {
 
     fn next(&self, now: Instant) -> Instant {
         let clients = self.clients.iter().map(Client::until);
-        let guests = self.guests.iter().map(|guest| guest.since + AGE);
+        let guests = self
+            .guests
+            .iter()
+            .map(|guest| guest.since + self.source.age);
         let restoring = self.guests.iter().filter(|guest| !guest.is_ready());
         let restoring = restoring.map(|guest| guest.since + RESTORE);
         let refill = self.wants_more().then_some(self.not_before.max(now));
@@ -311,7 +314,7 @@ impl<'a> Pool<'a> {
     fn let_go_of_the_old(&mut self, now: Instant) -> Result<(), PoolError> {
         // One at a time: those of one age do not all go at once.
         if let Some(oldest) = self.guests.front()
-            && now >= oldest.since + AGE
+            && now >= oldest.since + self.source.age
         {
             self.guests.pop_front();
         }

@@ -145,7 +145,10 @@ impl<'a> Task<'a> {
             id,
             holds,
         };
-        store.insert(&task.id, spec, &task.holds.runtime)?;
+        store
+            .insert(&task.id, spec, &task.holds.runtime)
+            // A guest that waited has its log already.
+            .inspect_err(|_| drop(fs::remove_dir_all(folders.task(task.id.as_str()))))?;
         Ok(task)
     }
 

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Done, Home, PATIENCE, eventually, signal};
+use crate::harness::{Done, Home, PATIENCE, binary, eventually, signal};
 
 /// Prints all that must differ between two guests, a line each.
 const IDENTITY: &str = "cat /etc/machine-id; hostname; \
@@ -195,6 +195,69 @@ fn a_pool_that_is_killed_takes_its_waiting_guests_with_it_and_no_task() {
     // And another begins where it was.
     let pool = Pool::start(&home, 1);
     pool.end(Signal::TERM);
+    home.assert_nothing_left();
+}
+
+#[test]
+fn a_task_from_the_pool_is_copied_and_killed_as_any_other() {
+    let Some(home) = Home::with_own_templates() else {
+        return;
+    };
+    let pool = Pool::start(&home, 1);
+    let folder = home.path().join("work");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("file"), "content").unwrap();
+    let workspace = ["--workspace", folder.to_str().unwrap(), "--memory", "64M"];
+    let task = home.detach(&[&workspace[..], &["--", "sleep", "1000"]].concat());
+    let done = home.ampoule(&["fork", &task]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let copy = done.stdout.trim();
+    for task in [&*task, copy] {
+        let done = home.ampoule(&["exec", task, "--", "sh", "-c", "cat file; hostname"]);
+        assert_eq!(done.stdout, format!("contentampoule-{task}\n"), "{done:?}");
+        assert_eq!(home.ampoule(&["kill", task]).code, Some(0));
+    }
+    assert_eq!(home.inspect(&task)["start"]["how"], "pool");
+    assert_eq!(home.inspect(copy)["start"]["how"], "copied");
+    assert_eq!(home.ampoule(&["rm", &task, copy]).code, Some(0));
+    pool.end(Signal::TERM);
+    home.assert_nothing_left();
+    let logs = fs::read_dir(home.path().join("s/ampoule/tasks")).unwrap();
+    assert_eq!(logs.count(), 0);
+}
+
+#[test]
+fn guests_that_are_old_are_replaced_and_a_pool_for_nobody_ends() {
+    let Some(home) = Home::with_own_templates() else {
+        return;
+    };
+    // Binaries of its own, to be exchanged.
+    let folder = home.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    for name in ["ampoule", "ampoule-vmm"] {
+        fs::copy(binary(name), folder.join(name)).unwrap();
+    }
+    let like = home.command(&[]);
+    let mut command = Command::new(folder.join("ampoule"));
+    let variables = like
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    command.envs(variables).stdin(Stdio::null());
+    command.args(["pool", "base", "--memory", "64M", "--size", "1"]);
+    command.args(["--max-age", "4s"]).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pool = Pool { home: &home, child };
+    pool.is_full();
+    let first = vmms(&home);
+    eventually("another waits", PATIENCE, || {
+        let now = vmms(&home);
+        now.len() == 1 && now != first
+    });
+    fs::copy(binary("ampoule-vmm"), folder.join("new")).unwrap();
+    fs::rename(folder.join("new"), folder.join("ampoule-vmm")).unwrap();
+    let done = Done::from(pool.child.wait_with_output().unwrap());
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("start the pool again"), "{done:?}");
     home.assert_nothing_left();
 }
 
