@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -70,10 +70,6 @@ impl Place {
     /// # Errors
     /// What the system says.
     pub fn take(&self) -> io::Result<Option<Guarded>> {
-        let folder = super::folder(&self.folders);
-        make_private(&folder).map_err(io::Error::other)?;
-        // Who made it before may have let others in.
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         let Some(lock) = self.lock()? else {
             return Ok(None);
         };
@@ -90,18 +86,29 @@ impl Place {
         }))
     }
 
+    fn make_folder(&self) -> io::Result<()> {
+        let folder = super::folder(&self.folders);
+        make_private(&folder).map_err(io::Error::other)?;
+        // Who made it before may have let others in.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
+    }
+
     /// The pool's lock; `None` if another holds it for longer than it takes to end.
     fn lock(&self) -> io::Result<Option<File>> {
         let until = Instant::now() + BEFORE;
         let path = self.file("lock");
         loop {
+            // Each time: the pool before takes it away, if it can.
+            self.make_folder()?;
             let mut options = File::options();
             let options = options.write(true).create(true).truncate(false).mode(0o600);
-            let file = options.open(&path)?;
+            let file = match options.open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                let is = fs::metadata(&path).map(|there| there.ino());
                 // Else it is one that the pool before took away with it.
-                if is.is_ok_and(|ino| file.metadata().is_ok_and(|own| own.ino() == ino)) {
+                if is_at(&file, &path) {
                     return Ok(Some(file));
                 }
             } else if Instant::now() >= until {
@@ -160,6 +167,12 @@ impl Place {
     }
 }
 
+/// Whether this is the file at `path`, and not one that was there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (own, there) = (file.metadata(), fs::metadata(path));
+    own.is_ok_and(|own| there.is_ok_and(|there| own.ino() == there.ino()))
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
         let Self { place, end, .. } = self;
@@ -213,13 +226,14 @@ mod tests {
     fn a_lock_that_was_taken_away_is_no_lock() {
         let dir = tempfile::tempdir().unwrap();
         let place = place(dir.path());
-        let first = place.lock().unwrap().unwrap();
         let path = place.file("lock");
-        let waiter = std::thread::spawn(move || place.lock().unwrap().map(|own| own.metadata()));
-        std::thread::sleep(Duration::from_millis(60));
-        fs::remove_file(&path).unwrap();
-        drop(first);
-        let own = waiter.join().unwrap().unwrap().unwrap();
-        assert_eq!(own.ino(), fs::metadata(&path).unwrap().ino());
+        let first = place.lock().unwrap().unwrap();
+        assert!(is_at(&first, &path));
+        assert!(place.lock().unwrap().is_none());
+        place.let_others();
+        assert!(!is_at(&first, &path));
+        // Though the first is held still.
+        let second = place.lock().unwrap().unwrap();
+        assert!(!is_at(&first, &path) && is_at(&second, &path));
     }
 }
