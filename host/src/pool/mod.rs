@@ -24,11 +24,12 @@
 //! user may enter, both ends look whose process the other is, and whatever is wrong with a pool
 //! or its guest, the task starts as if there was none, and says why.
 //!
-//! It makes a new guest once the task of the one that was taken runs, and not while that starts:
-//! on one CPU the one would make the other late.
+//! It makes a new guest once the task of the one that was taken runs, and not while that starts
+//! ([`pace`]).
 
 pub mod guard;
 pub mod guest;
+pub mod pace;
 pub mod room;
 pub mod serve;
 pub mod take;

@@ -11,6 +11,7 @@ use vmm::config::ConfigError;
 
 use super::guard::{Guarded, Place};
 use super::guest::{Handed, Source, Waiting};
+use super::pace::Pace;
 use super::room;
 use super::wire::{self, Answer, Request, Status};
 use crate::folders::FolderError;
@@ -25,8 +26,8 @@ use crate::sys::signals::Signals;
 use crate::template::Cold;
 use crate::template::make::MakeError;
 
-/// How long after a task runs the next guest is made: a short one is over by then.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How soon to try again after a guest that came to nothing.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a task that was given a guest may take until it runs, before another is made all the
 /// same.
@@ -137,6 +138,7 @@ pub struct Pool<'a> {
     /// VMMs that were given away and are still our children.
     children: Vec<i32>,
     taken: u64,
+    pace: Pace,
     /// No guest is made before.
     not_before: Instant,
     failures: u32,
@@ -189,6 +191,7 @@ impl<'a> Pool<'a> {
             clients: Vec::new(),
             children: Vec::new(),
             taken: 0,
+            pace: Pace::new(),
             not_before: now,
             failures: 0,
             look_at: now + CURRENT,
@@ -258,20 +261,26 @@ impl<'a> Pool<'a> {
             .map(|guest| guest.since + self.source.age);
         let restoring = self.guests.iter().filter(|guest| !guest.is_ready());
         let restoring = restoring.map(|guest| guest.since + RESTORE);
-        let refill = self.wants_more().then_some(self.not_before.max(now));
+        let refill = self.wants_more().then(|| self.refill_at(now));
         let times = clients.chain(guests).chain(restoring).chain(refill);
         times.chain([self.look_at]).min().unwrap_or(self.look_at)
     }
 
-    /// A guest short, none on its way, and no task that starts with one of ours.
+    /// A guest short, and none on its way.
     fn wants_more(&self) -> bool {
-        let starting = self.clients.iter().any(|client| client.handed.is_some());
         let full = self.guests.len() >= usize::from(self.size);
-        !starting && !full && self.guests.iter().all(Waiting::is_ready)
+        !full && self.guests.iter().all(Waiting::is_ready)
+    }
+
+    fn refill_at(&self, now: Instant) -> Instant {
+        let starting = self.clients.iter().filter(|client| client.handed.is_some());
+        self.pace.next(starting.count(), now).max(self.not_before)
     }
 
     fn refill(&mut self, now: Instant) -> Result<(), PoolError> {
-        if !self.wants_more() || now < self.not_before {
+        let short = self.guests.len() < usize::from(self.size);
+        self.pace.is_short(short, now);
+        if !self.wants_more() || now < self.refill_at(now) {
             return Ok(());
         }
         if room::fitting(self.source.resources.memory_mib) == 0 {
@@ -307,7 +316,7 @@ impl<'a> Pool<'a> {
             self.source.remove_template();
         }
         self.source.make_template()?;
-        self.not_before = Instant::now() + PAUSE;
+        self.not_before = Instant::now() + AGAIN;
         Ok(())
     }
 
@@ -405,7 +414,7 @@ impl<'a> Pool<'a> {
     fn forget(&mut self, index: usize) {
         if let Some(handed) = self.clients.swap_remove(index).handed {
             handed.settle();
-            self.not_before = Instant::now() + PAUSE;
+            self.pace.ran(Instant::now());
         }
     }
 
