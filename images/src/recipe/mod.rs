@@ -188,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn image_of_the_soak_is_the_python_image_and_its_tests() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/cpython-tests.toml");
+        let (soak, python) = (Recipe::find(path).unwrap(), Recipe::find("python").unwrap());
+        assert_eq!((soak.env, soak.warm_up), (python.env, python.warm_up));
+        let (soak, python) = (soak.debian.unwrap(), python.debian.unwrap());
+        assert_eq!(
+            (soak.exclude, soak.include),
+            (python.exclude, python.include)
+        );
+        let (tests, rest): (Vec<_>, Vec<_>) = soak
+            .packages
+            .into_iter()
+            .partition(|name| name.contains("testsuite"));
+        assert_eq!((tests.len(), rest), (1, python.packages));
+    }
+
+    #[test]
     fn unknown_name_lists_the_known_ones() {
         let error = Recipe::find("nope").unwrap_err().to_string();
         assert!(error.contains("base, python"), "{error}");
