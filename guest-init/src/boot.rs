@@ -50,7 +50,7 @@ pub(crate) fn boot(control: &mut Control, report: &mut BootReport) -> Result<Boo
 
     let roots = mounts::late(assignment.scratch_bytes, assignment.workspace)?;
     report.mounted_ns = clock::now();
-    let identity = Identity::open();
+    let mut identity = Identity::open();
     if let Err(e) = identity.apply(&assignment) {
         // This kernel has just booted, and has what it gathered itself.
         kmsg::warn(&format!("could not add entropy: {e}"));

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::system::sethostname;
@@ -15,6 +16,7 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 
 use protocol::messages::Assignment;
 
+use crate::hosts::Hosts;
 use crate::{kmsg, sys};
 
 /// Where a copy is told that it is one.
@@ -22,10 +24,14 @@ const TOLD: &str = "/run/ampoule";
 /// machine-id(5).
 const MACHINE_ID: &str = "/etc/machine-id";
 
+/// What `/etc/hosts` of our images is a link to.
+const HOSTS: &str = "/run/hosts";
+
 /// What identity is written to, opened once: a restored guest does not look the paths up again.
 #[derive(Debug)]
 pub(crate) struct Identity {
     machine_id: Option<File>,
+    hosts: Option<Hosts>,
     random: Option<OwnedFd>,
 }
 
@@ -38,6 +44,7 @@ impl Identity {
         let machine_id = options.write(true).create(true).truncate(true);
         Self {
             machine_id: or_warn("open the machine id", machine_id.open(MACHINE_ID)),
+            hosts: or_warn("make the list of hosts", Hosts::make(Path::new(HOSTS))),
             random: or_warn("open the random device", random),
         }
     }
@@ -47,10 +54,11 @@ impl Identity {
     /// # Errors
     /// The entropy, which a guest that was restored cannot be without: it would make the same
     /// keys as every other of its template.
-    pub(crate) fn apply(&self, assignment: &Assignment) -> std::io::Result<()> {
+    pub(crate) fn apply(&mut self, assignment: &Assignment) -> std::io::Result<()> {
         if !assignment.hostname.is_empty() {
             let name = assignment.hostname.as_bytes();
             or_warn("set the host name", sethostname(name));
+            or_warn("write the list of hosts", self.tell_hosts(assignment));
         }
         or_warn("set the wall clock", set_clock(assignment.realtime_ns));
         if !assignment.copy_of.is_empty() {
@@ -65,6 +73,14 @@ impl Identity {
             (true, _) => Ok(()),
             (false, Some(device)) => sys::add_entropy(device, &assignment.entropy),
             (false, None) => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn tell_hosts(&mut self, assignment: &Assignment) -> std::io::Result<()> {
+        match &mut self.hosts {
+            Some(hosts) if assignment.copy_of.is_empty() => hosts.set(&assignment.hostname),
+            Some(hosts) => hosts.change(&assignment.hostname),
+            None => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::harness::{Home, PATIENCE, eventually};
 /// Counts in memory, tells who it is at each step, and ends when it is told to.
 const COUNTER: &str = "n=0; while [ ! -e /tmp/end ]; do n=$((n+1)); \
                        echo $n $(hostname) $(cat /etc/machine-id) \
+                       $(sed -n 's/^127.0.1.1 //p' /etc/hosts) \
                        $(cat /run/ampoule/copy-of 2>/dev/null || echo original); \
                        sleep 0.05; done; echo over at $n";
 
@@ -43,7 +44,8 @@ fn copies_go_on_from_where_the_original_was_each_as_itself() {
         let words: Vec<&str> = last.split(' ').collect();
         assert!(words[0].parse::<u32>().unwrap() > 3, "{last}");
         assert_eq!(words[1], format!("ampoule-{copy}"), "{last}");
-        assert_eq!(words[3], original, "{last}");
+        assert_eq!(words[3], words[1], "its own name has an address: {last}");
+        assert_eq!(words[4], original, "{last}");
         machines.insert(words[2].to_owned());
         // Its workspace is there, with what was changed before and nothing since.
         let done = home.ampoule(&["exec", copy, "--", "ls"]);

@@ -29,6 +29,17 @@ fn the_guest_is_linux_of_its_own() {
 }
 
 #[test]
+fn the_guests_own_name_has_an_address_and_services_have_ports() {
+    let Some(home) = Home::new() else { return };
+    let program = "import socket as s; address = s.gethostbyname(s.gethostname()); \
+                   print(address, s.gethostbyaddr(address)[0] == s.gethostname(), \
+                   s.getservbyname('https'))";
+    let run = ["run", "--image", "python", "--", "python3", "-c", program];
+    let done = home.ampoule(&run);
+    assert_eq!(done.stdout, "127.0.1.1 True 443\n", "{done:?}");
+}
+
+#[test]
 fn a_missing_program_is_127_and_one_that_cannot_be_executed_126() {
     let Some(home) = Home::new() else { return };
     assert_eq!(

@@ -10,7 +10,8 @@ use crate::harness::{Home, PATIENCE, eventually};
 /// Prints all that must differ between two guests, a line each.
 const IDENTITY: &str = "cat /etc/machine-id; hostname; \
                         head -c 16 /dev/urandom | od -An -tx1; \
-                        cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id";
+                        cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id; \
+                        sed -n 's/^127.0.1.1 //p' /etc/hosts";
 
 fn how(home: &Home) -> (String, String) {
     let start = &home.inspect(&home.tasks()[0])["start"];
@@ -51,10 +52,11 @@ fn two_guests_of_one_template_share_no_identity_and_no_random_numbers() {
         assert_eq!(how(&home).0, "restored");
         let lines: Vec<String> = done.stdout.lines().map(str::to_owned).collect();
         assert_eq!(lines[1], format!("ampoule-{}", home.tasks()[0]));
+        assert_eq!(lines[5], lines[1], "its own name has an address");
         lines
     };
     let (one, other) = (run(), run());
-    assert_eq!((one.len(), one[0].len()), (5, 32), "{one:?}");
+    assert_eq!((one.len(), one[0].len()), (6, 32), "{one:?}");
     for (a, b) in one.iter().zip(&other) {
         assert_ne!(a, b);
     }

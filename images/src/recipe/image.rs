@@ -12,7 +12,7 @@ use crate::tar::{self, TarError, TarLimits};
 use crate::tree::{Content, ContentError, Meta, Node, Time, Tree, TreeError};
 
 /// Changes when the same inputs give another image than before.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The task's user in the guest.
 const AGENT: u32 = 1000;
@@ -176,10 +176,11 @@ pub fn furnish(tree: &mut Tree) -> Result<(), TreeError> {
             Node::dir(Meta::new(0o755).owned(AGENT, AGENT).at(TIME)),
         )?;
     }
-    let hosts = "127.0.0.1 localhost ampoule\n::1 localhost ip6-localhost\n";
-    for (path, text) in [("/etc/hosts", hosts), ("/etc/hostname", "ampoule\n")] {
-        let content = Content::bytes(text.as_bytes());
-        tree.insert(path, Node::file(Meta::new(0o644).at(TIME), content))?;
-    }
+    // The guest's own name is another for each task. A file of the image would have to be read from
+    // the drive and copied to have it.
+    let hosts = Node::symlink(Meta::new(0o777).at(TIME), "../run/hosts".as_bytes());
+    tree.insert("/etc/hosts", hosts)?;
+    let name = Content::bytes("ampoule\n".as_bytes());
+    tree.insert("/etc/hostname", Node::file(Meta::new(0o644).at(TIME), name))?;
     Ok(())
 }
