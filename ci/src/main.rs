@@ -13,6 +13,7 @@ mod kvmhost;
 mod machine;
 mod project;
 mod setup;
+mod soak;
 mod test;
 mod tools;
 
@@ -45,6 +46,15 @@ enum Command {
         /// Keep what is measured
         #[arg(long)]
         write: bool,
+    },
+    /// Set up, then run CPython's own tests in a guest and outside it, and compare case by case
+    Soak {
+        /// Modules of CPython's tests
+        #[arg(default_values_t = soak::MODULES.map(str::to_owned))]
+        modules: Vec<String>,
+        /// Only the selection that `cargo ci test` runs
+        #[arg(long, conflicts_with = "modules")]
+        short: bool,
     },
     /// Run a command in a KVM server simulated by QEMU
     Kvmhost(KvmhostArgs),
@@ -81,6 +91,9 @@ fn main() -> ExitCode {
         Command::Check => Ok(failed_unless(check::run().failed == 0)),
         Command::Gate { write } => setup::run()
             .and_then(|_| gate::run(write))
+            .map(failed_unless),
+        Command::Soak { modules, short } => setup::run()
+            .and_then(|kvm| soak::run(kvm, &soak::Extent::of(modules, short)))
             .map(failed_unless),
         Command::Kvmhost(args) => kvmhost::run(&server(args)),
     };

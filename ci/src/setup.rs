@@ -13,12 +13,13 @@ use crate::tools::{self, Missing};
 use crate::{kvmhost, project};
 
 /// What building needs: Debian's packages.
-const BUILD: [&str; 15] = [
+const BUILD: [&str; 16] = [
     "bc",
     "binutils",
     "bison",
     "busybox-static",
     "debian-archive-keyring",
+    "erofs-utils",
     "flex",
     "gcc",
     "libc6-dev",
@@ -180,7 +181,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
 }
 
 /// The program as root: itself, or through sudo, which asks when it must.
-fn as_root(program: &str) -> Command {
+pub(crate) fn as_root(program: &str) -> Command {
     if rustix::process::geteuid().is_root() || tools::find("sudo").is_none() {
         return Command::new(program);
     }
