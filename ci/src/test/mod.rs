@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::machine::Kvm;
-use crate::{check, gate, setup, tools};
+use crate::{check, gate, setup, soak, tools};
 use programs::{Program, Tier};
 use report::Count;
 
@@ -49,12 +49,26 @@ pub(crate) fn run() -> Result<bool> {
     if !inside.is_empty() {
         total.add(&inside::run(&inside)?);
     }
+    total.add(&short_soak(kvm)?);
     total.add(&gate(kvm)?);
     println!(
         "{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped
     );
     Ok(total.failed == 0)
+}
+
+/// The short selection of the soak counts as one test.
+fn short_soak(kvm: Kvm) -> Result<Count> {
+    if kvm == Kvm::Hardware && !rustix::process::geteuid().is_root() {
+        println!("test: skipped: CPython's own tests; run `cargo ci soak`, which asks for root");
+        return Ok(Count {
+            skipped: 1,
+            ..Count::default()
+        });
+    }
+    let well = soak::run(kvm, &soak::Extent::Short)?;
+    Ok(one(well))
 }
 
 /// The gate counts as one test. On hardware there is no clock that repeats.
@@ -67,11 +81,15 @@ fn gate(kvm: Kvm) -> Result<Count> {
         });
     }
     let well = gate::run(false)?;
-    Ok(Count {
+    Ok(one(well))
+}
+
+fn one(well: bool) -> Count {
+    Count {
         passed: u32::from(well),
         failed: u32::from(!well),
         skipped: 0,
-    })
+    }
 }
 
 fn runs_inside(tier: Tier, kvm: Kvm) -> bool {
