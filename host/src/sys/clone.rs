@@ -312,8 +312,8 @@ mod tests {
         drop(tx);
         let mut said = String::new();
         out.read_to_string(&mut said).unwrap();
-        assert_eq!(said, "1 here\n");
-        assert_eq!(ending.status.unwrap().code(), Some(7));
+        let code = ending.status.unwrap().code();
+        assert_eq!((&*said, code), ("1 here\n", Some(7)), "{ending:?}");
     }
 
     #[test]

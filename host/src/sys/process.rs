@@ -95,7 +95,8 @@ mod tests {
         let ending = reap(i32::try_from(child.id()).unwrap(), true)
             .unwrap()
             .unwrap();
-        assert_eq!(ending.status.and_then(|s| s.code()), Some(3));
+        let code = ending.status.and_then(|status| status.code());
+        assert_eq!(code, Some(3), "{ending:?}");
         assert!(ending.peak_resident > 0);
     }
 
