@@ -21,11 +21,12 @@ pub(super) struct Figure {
 pub(super) type Figures = BTreeMap<String, Figure>;
 
 /// What README promises, by the name of its figure: milliseconds at most.
-pub(super) const PROMISES: [(&str, f64); 6] = [
-    ("boot ready", 25.0),
+pub(super) const PROMISES: [(&str, f64); 7] = [
+    ("boot vmm_running", 3.0),
+    ("boot ready", 20.0),
     ("boot whole", 40.0),
     ("restore ready", 6.0),
-    ("restore whole", 25.0),
+    ("restore whole", 16.0),
     ("pool ready", 2.0),
     ("pool whole", 15.0),
 ];

@@ -117,9 +117,14 @@ pub fn vmms(runtime: &Path) -> Vec<i32> {
         .collect()
 }
 
-/// Whether a process has a task's VMM lock open.
+/// Whether a process has a task's VMM lock open, and is no copy of this program: one that has
+/// just been cloned has all that its parent has, until it becomes what it was cloned for.
 #[must_use]
 pub fn is_vmm(runtime: &Path, pid: i32) -> bool {
+    let program = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    if program(&pid.to_string()) == program("self") {
+        return false;
+    }
     let lock = runtime.join(locks::VMM);
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd"));
     let descriptors = descriptors.into_iter().flatten().flatten();
