@@ -19,6 +19,8 @@ const _: () = assert!(PAGE as u64 == layout::PAGE);
 /// Written in one system call at most.
 const RUN: usize = 64 * PAGE;
 const RUN_PAGES: u64 = 64;
+/// What the kernel is asked about at once where there may be nothing: most of a large guest.
+const STRIDE: usize = 32 * RUN;
 /// Extents with fewer pages than this between them are mapped as one: each is a mapping of the
 /// host's, and the pages between them cost nothing unless they are used.
 const GAP: u64 = 64;
@@ -179,7 +181,14 @@ impl Writer<'_> {
         let mut offset = 0_usize;
         let length = usize::try_from(region.len()).unwrap_or(0);
         while offset < length {
-            let wanted = RUN.min(length.saturating_sub(offset));
+            let left = length.saturating_sub(offset);
+            let stride = STRIDE.min(left);
+            let begins = offset % STRIDE == 0;
+            if begins && !self.pages.hold(start.saturating_add(offset), stride) {
+                offset = offset.saturating_add(stride);
+                continue;
+            }
+            let wanted = RUN.min(left);
             let buffer = run.get_mut(..wanted).unwrap_or_default();
             if self.pages.hold(start.saturating_add(offset), wanted) {
                 let from = MemoryRegionAddress(offset as u64);
