@@ -113,9 +113,7 @@ fn run_here(program: &Program) -> Result<Count> {
     command.args(["--kill-after=10", &PROGRAM_LIMIT.as_secs().to_string()]);
     command
         .arg(&program.file)
-        // One after the other: tests that clone, fork and kill processes disturb each other's
-        // children in one program, and all of them together take seconds.
-        .args(["--show-output", "--test-threads=1"])
+        .arg("--show-output")
         .current_dir(&program.folder);
     command.env("CARGO_MANIFEST_DIR", &program.folder);
     let since = Instant::now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ampoule fork`: copies of a running task.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use super::supervise::{CopyFiles, Order, Status, Supervised};
 use super::{CliError, say, store};
 use crate::api::{Client, ClientError, Event, Request};
 use crate::folders::Folders;
+use crate::pool::room;
 use crate::store::Task;
 use crate::task::Spec;
 
@@ -40,15 +42,25 @@ struct Stored {
 impl Fork {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let task = store(folders)?.find(&self.task)?;
+        self.check_room(task.spec.resources.memory_mib)?;
         let stored = Stored::of(&task)?;
         let order = Order {
             spec: copied(&task, &stored),
             copy: Some(stored.files()),
         };
-        let started = (0..self.n).map(|_| Supervised::start(&order));
-        let started: Vec<_> = started.collect();
+        // No more at once than gain by it: who ends this command knows all copies but these.
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut started = VecDeque::new();
+        let mut left = self.n;
         let mut code = 0;
-        for supervised in started {
+        while left > 0 || !started.is_empty() {
+            while left > 0 && started.len() < cpus.saturating_mul(2) {
+                started.push_back(Supervised::start(&order));
+                left -= 1;
+            }
+            let Some(supervised) = started.pop_front() else {
+                break;
+            };
             match supervised.and_then(Supervised::status) {
                 Ok(Status::Started(id)) => say(id.as_str())?,
                 Ok(Status::Failed { detail, .. }) => {
@@ -62,6 +74,25 @@ impl Fork {
             }
         }
         Ok(code)
+    }
+
+    /// A copy shares the original's pages until it writes to them, and may write to all.
+    fn check_room(&self, memory_mib: u32) -> Result<(), CliError> {
+        let fitting = room::fitting(memory_mib);
+        if u64::from(self.n) <= fitting {
+            return Ok(());
+        }
+        let wanted = room::of_guest(memory_mib).saturating_mul(self.n.into());
+        let advice = match fitting {
+            0 => "end other tasks first".to_owned(),
+            most => format!("use -n {most}"),
+        };
+        Err(CliError::Usage(format!(
+            "{} copies of {memory_mib}M may take {} of memory, and {} can be had: {advice}",
+            self.n,
+            room::show(wanted),
+            room::show(room::available())
+        )))
     }
 }
 

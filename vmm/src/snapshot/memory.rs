@@ -183,7 +183,7 @@ impl Writer<'_> {
         while offset < length {
             let left = length.saturating_sub(offset);
             let stride = STRIDE.min(left);
-            let begins = offset % STRIDE == 0;
+            let begins = offset.is_multiple_of(STRIDE);
             if begins && !self.pages.hold(start.saturating_add(offset), stride) {
                 offset = offset.saturating_add(stride);
                 continue;
