@@ -41,8 +41,27 @@ pub(crate) fn host() -> Value {
         "kvm": kvm,
         "clock": clock,
         "huge_pages": huge.unwrap_or_default().trim(),
+        "memory_mib": memory(),
         "commit": commit(),
+        "measured": now(),
+        "arguments": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
     })
+}
+
+/// Of the server.
+fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib / 1024)
+}
+
+/// Date and time, UTC.
+fn now() -> Option<String> {
+    let output = Command::new("date").args(["-u", "+%FT%TZ"]).output().ok()?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
 /// What was measured, where there is a repository to say so.

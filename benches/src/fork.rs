@@ -13,10 +13,10 @@ pub(crate) struct Options {
     #[command(flatten)]
     guest: Guest,
     /// How many runs are counted for each number, after one that is not.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// How many copies at once; several times.
-    #[arg(short, default_values_t = [1_u32, 8])]
+    #[arg(short, default_values_t = [1_u32, 8], value_parser = clap::value_parser!(u32).range(1..))]
     n: Vec<u32>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Load {
     /// How many runs are counted, after one that is not; of bursts, how many bursts.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
     /// How they follow each other.
     #[arg(long, value_enum, default_value = "sequential")]
@@ -40,9 +40,9 @@ impl Load {
         let (runs, n) = (self.runs, self.at_once);
         match self.mode {
             Mode::Sequential => format!("{runs} runs one after the other"),
-            Mode::Burst => format!("{runs} bursts of {n} at once"),
+            Mode::Burst => format!("{runs} × {n} at once"),
             Mode::Staggered => {
-                format!("{runs} times {n}, one every {} ms", self.interval)
+                format!("{runs} × {n}, one every {} ms", self.interval)
             }
         }
     }

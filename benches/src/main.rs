@@ -8,6 +8,8 @@
 //! `figures/` (package `ci`, `test/gate`).
 //!
 //! A new question fills [`results::Results`]; table, JSON and page are there then.
+//!
+//! Exit code 0: measured; 1: could not be, with one line that says why; 2: an argument.
 
 mod ampoule;
 mod counts;
@@ -28,7 +30,10 @@ mod table;
 mod throughput;
 mod workspace;
 
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -44,7 +49,7 @@ struct Arguments {
     /// Also write a page for a browser to this file.
     #[arg(long, global = true)]
     report: Option<PathBuf>,
-    /// Folder of the four binaries to measure, instead of those that `cargo ci setup` built.
+    /// Folder of the three binaries to measure, instead of those that `cargo ci setup` built.
     #[arg(long, global = true, value_name = "DIR")]
     binaries: Option<PathBuf>,
 }
@@ -73,8 +78,20 @@ enum Question {
     Many(many::Options),
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    // Before the minutes that a measurement may take.
+    let json = arguments.json.map(Place::new).transpose()?;
+    let page = arguments.report.map(Place::new).transpose()?;
     if let Some(folder) = arguments.binaries {
         ampoule::use_binaries(folder)?;
     }
@@ -91,14 +108,36 @@ fn main() -> Result<()> {
         Question::Many(options) => many::measure(&options)?,
     };
     results.print();
-    let write = |path: PathBuf, bytes: &[u8]| {
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    if let Some(path) = arguments.json {
-        write(path, &serde_json::to_vec_pretty(&results)?)?;
+    if let Some(place) = json {
+        place.write(&serde_json::to_vec_pretty(&results)?)?;
     }
-    if let Some(path) = arguments.report {
-        write(path, report::page(&results).as_bytes())?;
+    if let Some(place) = page {
+        place.write(report::page(&results).as_bytes())?;
     }
     Ok(())
+}
+
+/// A file that results go to. What was in it stays until there are some.
+struct Place {
+    path: PathBuf,
+    file: File,
+}
+
+impl Place {
+    fn new(path: PathBuf) -> Result<Self> {
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false);
+        let file = file
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, bytes: &[u8]) -> Result<()> {
+        let written = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.write_all(bytes));
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }

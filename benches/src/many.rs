@@ -12,7 +12,7 @@ use crate::results::{Results, Series, Unit};
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     guests: u32,
     /// Memory of each.
     #[arg(long, default_value = "64M")]

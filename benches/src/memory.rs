@@ -25,10 +25,10 @@ pub(crate) struct Options {
     #[command(flatten)]
     guest: Guest,
     /// How many guests of each kind, one after the other.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// How many guests run at once for the shared part.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     at_once: u32,
 }
 

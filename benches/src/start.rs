@@ -36,6 +36,10 @@ struct Turn {
 }
 
 pub(crate) fn measure(options: &Options, how: How) -> Result<Results> {
+    match how {
+        How::Cold => options.peers.check()?,
+        How::Restored | How::Pool => options.peers.check_none()?,
+    }
     let home = Home::new()?;
     let guest = &options.guest;
     let (question, pool) = match how {

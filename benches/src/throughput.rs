@@ -35,7 +35,7 @@ pub(crate) struct Vsock {
 #[derive(clap::Args)]
 struct Rounds {
     /// How many rounds, after one that is not counted; each has a new guest of every monitor.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Memory of the guest.
     #[arg(long, default_value = "128M")]
@@ -71,11 +71,10 @@ print(time.monotonic_ns() - begin)
 /// How fast the guest reads, as its own clock says.
 fn read(guest: &mut Guest, size: u32, count: u32, order: &str) -> Result<f64> {
     let (size_word, count_word) = (size.to_string(), count.to_string());
-    let said = guest.run(
-        &["python3", "-c", READER, &size_word, &count_word, order],
-        0,
-        64,
-    )?;
+    let argv = ["python3", "-c", READER, &size_word, &count_word, order];
+    let said = guest
+        .run(&argv, 0, 64)
+        .context("the reader does not run: it needs an image with python3")?;
     let nanos = String::from_utf8_lossy(&said.text).trim().parse::<f64>();
     let nanos = nanos.context("the reader printed no time")?;
     ensure!(nanos > 0.0, "the guest's clock stands still");
@@ -159,6 +158,7 @@ impl Rounds {
             patience: self.patience,
             retries: 0,
         };
+        self.peers.check()?;
         let mut field = self.peers.field(&kind)?;
         let heads = field.monitors.iter().map(|monitor| peers::head(&**monitor));
         results.series = heads.collect();

@@ -43,8 +43,10 @@ impl Files {
 /// The file that a name of the catalogue means.
 fn blob(data: &Path, name: &str) -> Result<PathBuf> {
     let path = data.join("images").join(format!("{name}.json"));
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("no {}: run `cargo ci setup`", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| {
+        let build = format!("`ampoule image build {name}` makes those that Ampoule knows");
+        format!("there is no image '{name}' ({}): {build}", path.display())
+    })?;
     let manifest: Value = serde_json::from_str(&text)?;
     let digest = manifest["sha256"].as_str();
     let digest = digest.with_context(|| format!("{} names no file", path.display()))?;

@@ -15,9 +15,9 @@ mod ours;
 mod qemu;
 mod vsock;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::ampoule;
 use crate::results::{Results, Series, Unit};
@@ -79,6 +79,29 @@ impl Peers {
         self.alone
     }
 
+    /// That those asked for are there, before anything is measured.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (_, path) in &self.peers {
+            let found = which(path);
+            ensure!(
+                found,
+                "there is no program {}: give --peer NAME=PATH",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// The same where no other monitor is measured.
+    pub(crate) fn check_none(&self) -> Result<()> {
+        let none = self.peers.is_empty();
+        ensure!(
+            none,
+            "other monitors are compared by `boot`, `blk` and `vsock`: leave out --peer"
+        );
+        Ok(())
+    }
+
     /// Starts each monitor once, uncounted, and keeps those that work. A peer that was asked for
     /// and does not work is an error; QEMU, which was not, is said to be missing.
     pub(crate) fn field(&self, guest: &ampoule::Guest) -> Result<Field> {
@@ -112,6 +135,15 @@ impl Peers {
         }
         Ok(field)
     }
+}
+
+/// Whether a program is there: at its path, or on the search path.
+fn which(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&search).any(|folder| folder.join(program).is_file())
 }
 
 fn monitor(name: Name, path: PathBuf, files: &Files) -> Result<Box<dyn Monitor>> {

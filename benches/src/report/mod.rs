@@ -119,7 +119,7 @@ fn cards(results: &Results) -> String {
             cards,
             "<div class=\"card\"><div class=\"value\">{}<small>{}</small></div>\
              <div class=\"name\">{}</div></div>",
-            number(stats::median(&metric.runs), metric.unit),
+            number(stats::percentile(&metric.runs, 50), metric.unit),
             metric.unit.shown().0,
             shown(&metric.name)
         );
@@ -141,7 +141,7 @@ fn phases(results: &Results) -> String {
         return String::new();
     }
     let mut html =
-        "<h2>Phases, by the median of the runs, in ms since the clone of the VMM</h2>".to_owned();
+        "<h2>Phases: how long each took, by the median of the runs, from the clone of the VMM on</h2>".to_owned();
     for series in stacked {
         let _ = write!(
             html,
