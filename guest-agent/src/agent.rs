@@ -242,11 +242,17 @@ impl Agent<'_> {
     fn pause(&mut self) -> Result<(), FrameError> {
         let frozen = pause::freeze();
         self.paused = frozen.is_ok();
-        let error = frozen
-            .err()
-            .map(|e| format!("the commands do not stop: {e}"));
-        let error = error.unwrap_or_default();
-        self.host.send(Kind::Paused, &Paused { error })
+        let paused = match frozen {
+            Ok(populated) => Paused {
+                error: String::new(),
+                populated,
+            },
+            Err(e) => Paused {
+                error: format!("the commands do not stop: {e}"),
+                populated: true,
+            },
+        };
+        self.host.send(Kind::Paused, &paused)
     }
 
     /// In a copy the streams' connections are gone; the copy's own come before anything runs.

@@ -14,12 +14,13 @@ const EVENTS: &str = "/sys/fs/cgroup/task/cgroup.events";
 const LOOKS: u32 = 2000;
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Stops them, or leaves them running.
-pub(crate) fn freeze() -> io::Result<()> {
+/// Stops them, or leaves them running; whether there are any.
+pub(crate) fn freeze() -> io::Result<bool> {
     fs::write(FREEZE, "1")?;
     for _ in 0..LOOKS {
-        if is_frozen(&fs::read_to_string(EVENTS)?) {
-            return Ok(());
+        let events = fs::read_to_string(EVENTS)?;
+        if is_frozen(&events) {
+            return Ok(!events.lines().any(|line| line == "populated 0"));
         }
         thread::sleep(LOOK);
     }

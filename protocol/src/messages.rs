@@ -321,6 +321,9 @@ pub struct Paused {
     /// Empty when all went well, else one line for people; the commands go on then.
     #[prost(string, tag = "1")]
     pub error: String,
+    /// Whether there is any process of theirs.
+    #[prost(bool, tag = "2")]
+    pub populated: bool,
 }
 
 /// Host to agent: let the commands go on.

@@ -105,7 +105,6 @@ impl<'a> Maker<'a> {
         let built = recipe_image::build(&recipe, &init, None, &dirs)?;
         let manifest = Manifest {
             env: recipe.env,
-            warm_up: recipe.warm_up,
             ..unnamed(stem, Kind::Image)
         };
         self.store(manifest, &built)
@@ -194,7 +193,6 @@ fn unnamed(name: &str, kind: Kind) -> Manifest {
         created_ms: 0,
         source: String::new(),
         env: BTreeMap::new(),
-        warm_up: Vec::new(),
         inputs: BTreeMap::new(),
     }
 }

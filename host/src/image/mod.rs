@@ -168,9 +168,6 @@ pub struct Manifest {
     /// What a task's environment has unless it says otherwise.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// What the guest of a template runs before it is stored; empty for `true`.
-    #[serde(default)]
-    pub warm_up: Vec<String>,
     /// What it was made from.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,

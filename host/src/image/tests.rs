@@ -29,7 +29,6 @@ fn add(home: &Home, name: &str, kind: Kind, bytes: &[u8]) -> Result<Manifest, Im
         created_ms: 0,
         source: "test".into(),
         env: BTreeMap::new(),
-        warm_up: Vec::new(),
         inputs: BTreeMap::new(),
     };
     home.catalogue.add(&from, manifest)

@@ -11,14 +11,13 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use protocol::messages::Exec;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{FileId, Key, MANIFEST, Manifest, SNAPSHOT, Templates, digest};
 use crate::folders::{FolderError, Folders, make_private};
-use crate::image::{Catalogue, ImageError, KERNEL, Kind, Manifest as Image};
+use crate::image::{Catalogue, ImageError, KERNEL, Kind};
 use crate::supervise::files::binaries;
 use crate::supervise::kvm::{self, KvmError};
 use crate::supervise::machine::VMM;
@@ -81,18 +80,18 @@ pub enum Made {
     Elsewhere,
 }
 
-/// Has a process of its own make the template; whether it does is not waited for.
-pub fn in_background(request: &Request) {
-    let (Ok(own), Ok(json)) = (std::env::current_exe(), serde_json::to_string(request)) else {
-        return;
-    };
+/// Has a process of its own make the template; whether it does is not waited for. Its process id,
+/// for who lives on and reaps.
+pub fn in_background(request: &Request) -> Option<i32> {
+    let (own, json) = (std::env::current_exe(), serde_json::to_string(request));
+    let (own, json) = (own.ok()?, json.ok()?);
     // What it needs and nothing else of the caller's, who may wait for all that was his to go.
     let keep = ["HOME", "XDG_DATA_HOME"];
     let keep = keep
         .into_iter()
         .filter_map(|name| Some((name, std::env::var_os(name)?)));
     // Fails when the system has no process to give: then the next task asks again.
-    let _ = Command::new(own)
+    let child = Command::new(own)
         .args([COMMAND, &json])
         .env_clear()
         .envs(keep)
@@ -101,6 +100,7 @@ pub fn in_background(request: &Request) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
+    i32::try_from(child.ok()?.id()).ok()
 }
 
 /// Makes the template unless there is one.
@@ -127,7 +127,6 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
         kvm: kvm::open()?,
         kernel: kernel_file,
         root,
-        warm_up: warm_up(&image),
     };
     let made = templates.store(key.clone(), |snapshot| {
         Ok(guest::store(&files, &request.resources, snapshot)?)
@@ -144,20 +143,6 @@ pub fn make(folders: &Folders, request: &Request) -> Result<Made, MakeError> {
             let _ = fs::write(note, crate::cli::chain(&error));
             Err(error)
         }
-    }
-}
-
-/// What the image's guest runs before it is stored, as a task of the image would.
-fn warm_up(image: &Image) -> Exec {
-    let variable = |(name, value)| format!("{name}={value}").into_bytes();
-    Exec {
-        argv: image
-            .warm_up
-            .iter()
-            .map(|word| word.clone().into())
-            .collect(),
-        env: image.env.iter().map(variable).collect(),
-        ..guest::least()
     }
 }
 

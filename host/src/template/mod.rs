@@ -22,8 +22,8 @@ mod digest;
 pub mod make;
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -196,7 +196,7 @@ impl Templates {
         if manifest.key != *key {
             return Err(Cold::Changed("key"));
         }
-        let file = File::open(place.join(SNAPSHOT)).map_err(Cold::Unreadable)?;
+        let file = open_file(&place.join(SNAPSHOT)).map_err(Cold::Unreadable)?;
         let is = FileId::of(&file.metadata().map_err(Cold::Unreadable)?);
         match differs(&manifest.file, &is) {
             None => Ok(file),
@@ -247,7 +247,7 @@ impl Templates {
                 }
             };
             count += 1;
-            let found = File::open(place.join(SNAPSHOT)).and_then(|file| digest::of(&file));
+            let found = open_file(&place.join(SNAPSHOT)).and_then(|file| digest::of(&file));
             match found {
                 Ok(found) if found == manifest.sha256 => {}
                 Ok(_) => bad.push(format!("{}: another digest", place.display())),
@@ -295,9 +295,24 @@ impl Templates {
 
 const SNAPSHOT: &str = "snapshot";
 const MANIFEST: &str = "manifest.json";
+/// A hundred times what one takes.
+const LONGEST_MANIFEST: u64 = 64 * 1024;
+
+/// A file, and nothing that would have its reader wait, or lies elsewhere.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no file")),
+    }
+}
 
 fn manifest(place: &Path) -> io::Result<Manifest> {
-    let text = fs::read(place.join(MANIFEST))?;
+    let mut text = Vec::new();
+    let file = open_file(&place.join(MANIFEST))?;
+    file.take(LONGEST_MANIFEST).read_to_end(&mut text)?;
     serde_json::from_slice(&text).map_err(Into::into)
 }
 

@@ -150,7 +150,9 @@ fn a_damaged_template_is_named_replaced_and_does_not_keep_a_task_from_running() 
     }
     // One that the VMM refuses: the checks before it are blind to this.
     home.make_template(256, 1);
-    forge(&home.templates()[0]);
+    forge(&home.templates()[0], |file| {
+        file.write_all_at(&[0xff; 16], 200).unwrap();
+    });
     let done = home.ampoule(&["run", "--", "echo", "ran"]);
     assert_eq!((done.code, &*done.stdout), (Some(0), "ran\n"), "{done:?}");
     assert!(done.stderr.contains("the snapshot is corrupt"), "{done:?}");
@@ -163,12 +165,53 @@ fn a_damaged_template_is_named_replaced_and_does_not_keep_a_task_from_running() 
     assert!(verified.code.is_some());
 }
 
-/// Changes a snapshot's state and makes its manifest agree with the file as it is now.
-fn forge(path: &std::path::Path) {
+#[test]
+fn a_template_that_does_not_run_is_named_removed_and_the_task_boots() {
+    let Some(home) = Home::with_own_templates() else {
+        return;
+    };
+    home.make_template(256, 1);
+    // What only running it can tell: its memory is not read before.
+    forge(&home.templates()[0], |file| {
+        let zeros = vec![0; 64 << 20];
+        file.write_all_at(&zeros, 2 << 20).unwrap();
+    });
+    let done = home.ampoule(&["run", "--", "echo", "ran"]);
+    assert_eq!((done.code, &*done.stdout), (Some(0), "ran\n"), "{done:?}");
+    assert!(done.stderr.contains("does not run"), "{done:?}");
+    assert_eq!(how(&home).0, "cold");
+}
+
+#[test]
+fn an_image_whose_first_command_leaves_processes_has_no_template() {
+    let Some(home) = Home::with_own_templates() else {
+        return;
+    };
+    let recipe = home.path().join("lingers.toml");
+    let lingers = "description = \"its true stays\"\nbusybox = true\n[[file]]\npath = \"/etc/passwd\"\n\
+                   content = \"root:x:0:0:root:/root:/bin/sh\\nagent:x:1000:1000:agent:/:/bin/sh\\n\"\n\
+                   [[file]]\npath = \"/usr/local/bin/true\"\nmode = 0o755\n\
+                   content = \"#!/bin/sh\\nsleep 1000 </dev/null >/dev/null 2>&1 &\\n\"\n";
+    fs::write(&recipe, lingers).unwrap();
+    let built = home.ampoule(&["image", "build", recipe.to_str().unwrap()]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let run = || home.ampoule(&["run", "--image", "lingers", "--", "echo", "ran"]);
+    assert_eq!(run().stdout, "ran\n");
+    eventually("it is said why", PATIENCE, || {
+        let done = run();
+        assert_eq!(done.stdout, "ran\n", "{done:?}");
+        let (how, why) = how(&home);
+        assert_eq!(how, "cold");
+        why.contains("left processes behind")
+    });
+}
+
+/// Changes a snapshot and makes its manifest agree with the file as it is now.
+fn forge(path: &std::path::Path, change: impl Fn(&fs::File)) {
     use std::os::unix::fs::MetadataExt;
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let file = fs::File::options().write(true).open(path).unwrap();
-    file.write_all_at(&[0xff; 16], 200).unwrap();
+    change(&file);
     fs::set_permissions(path, Permissions::from_mode(0o400)).unwrap();
     let manifest = path.with_file_name("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();

@@ -84,10 +84,6 @@ pub struct Recipe {
     /// What a task's environment has unless it says otherwise.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// What the guest of a template runs once before it is stored, so that what it reads is in the
-    /// memory of every guest that starts from it: program and arguments. Without it, `true`.
-    #[serde(default)]
-    pub warm_up: Vec<String>,
     /// Files to add.
     #[serde(default, rename = "file")]
     pub files: Vec<File>,
@@ -191,7 +187,7 @@ mod tests {
     fn image_of_the_soak_is_the_python_image_and_its_tests() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/cpython-tests.toml");
         let (soak, python) = (Recipe::find(path).unwrap(), Recipe::find("python").unwrap());
-        assert_eq!((soak.env, soak.warm_up), (python.env, python.warm_up));
+        assert_eq!(soak.env, python.env);
         let (soak, python) = (soak.debian.unwrap(), python.debian.unwrap());
         assert_eq!(
             (soak.exclude, soak.include),

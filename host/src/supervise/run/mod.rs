@@ -158,6 +158,7 @@ struct Supervisor<'a> {
     /// The guest's drives, for copies of it.
     drives: Vec<Option<File>>,
     scratch: PathBuf,
+    cgroup: Option<&'a Cgroup>,
     fork: Option<Fork>,
     pending: Vec<Pending>,
     /// Before the guest attaches: the streams. After: the pump.
@@ -232,7 +233,7 @@ impl<'a> Supervisor<'a> {
     fn new(job: Job<'a>, machine: Machine, timeline: Timeline) -> Self {
         let launch = job.launch;
         let drives = launch.drives.iter().map(copy_of_drive).collect();
-        // Otherwise the lock and the listener are the VMM's alone from here on.
+        // Of a boot the lock and the listener are the VMM's alone from here on.
         let restoring = launch.snapshot.is_some().then_some(launch);
         Self {
             id: job.id,
@@ -248,6 +249,7 @@ impl<'a> Supervisor<'a> {
             is_copy: job.is_copy,
             drives,
             scratch: job.scratch,
+            cgroup: job.cgroup,
             fork: None,
             pending: Vec::new(),
             streams: Some(job.streams),
@@ -325,10 +327,7 @@ impl<'a> Supervisor<'a> {
         let gone = self.machine.reap()?;
         while !self.ending.life_closed {
             match self.machine.word() {
-                Ok(Some(Word::Running(running))) => {
-                    self.timeline.running(&running);
-                    self.restoring = None;
-                }
+                Ok(Some(Word::Running(running))) => self.timeline.running(&running),
                 Ok(Some(Word::Adopted)) => self.adopted(),
                 Ok(Some(Word::Snapshotted(error))) => self.snapshotted(error),
                 Ok(Some(Word::Ended(ended))) => {

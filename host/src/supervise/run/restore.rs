@@ -21,12 +21,18 @@ impl Supervisor<'_> {
         }
         // A copy cannot begin anew: its beginning is in the snapshot.
         self.restoring.as_ref().filter(|_| !self.is_copy)?;
-        let setup = self
-            .facts
-            .ended
-            .as_ref()
-            .filter(|e| e.end() == End::Setup)?;
-        Some(Notice::Refused(setup.detail.clone()))
+        Some(Notice::Refused(self.restore_failure()?))
+    }
+
+    /// Why a guest came to nothing before it took up its assignment: its VMM did not take the
+    /// snapshot, or what is in it does not run. What people did to its task meanwhile is not that.
+    fn restore_failure(&self) -> Option<String> {
+        match (&self.facts.cause, &self.facts.ended) {
+            (None, Some(ended)) if ended.end() == End::Setup => Some(ended.detail.clone()),
+            (None, Some(ended)) => Some(format!("the template does not run: {}", ended.detail)),
+            (Some(Cause::Protocol(why)), _) => Some(format!("the template does not run: {why}")),
+            _ => None,
+        }
     }
 
     /// Restores the task whose guest from a pool was of no use, boots the one that could not be
@@ -71,15 +77,14 @@ impl Supervisor<'_> {
         if self.guest.agent.open().is_none() {
             return self.fail(Cause::Protocol("its snapshot has no agent".to_owned()));
         }
+        // The lock and the listener are its VMM's alone from here on.
+        self.restoring = None;
         if self.is_copy {
             return self.copy_goes_on(resumed.boot_ns);
         }
         match &mut self.pooled {
             // Its pool has prepared it.
-            Some(pooled) => {
-                pooled.resumed = true;
-                self.restoring = None;
-            }
+            Some(pooled) => pooled.resumed = true,
             None => self.machine.prepare(),
         }
         self.ready();

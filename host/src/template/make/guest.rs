@@ -3,9 +3,10 @@
 //! restored from what was stored and made to run the least command, and what it touched is noted
 //! beside it.
 //!
-//! The command is what the image's recipe says, else the least there is, `true` of the image.
-//! Having run it, the guest has in memory what any command needs, from the directories on the way
-//! to programs to the kernel's own structures, and reads none of it from the drive again.
+//! The command is the least there is, `true` of the image. Having run it, the guest has in memory
+//! what any command needs, from the directories on the way to programs to the kernel's own
+//! structures, and reads none of it from the drive again. Nothing of it may be left when the guest
+//! is stored: the commands are asked to stand still, and there must be none.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prost::Message;
-use protocol::messages::{Assignment, Exec};
+use protocol::messages::{Assignment, Continue, Exec};
 use protocol::{Kind, ports};
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 use vmm::control::ControlError;
@@ -56,6 +57,9 @@ pub enum BootError {
     /// The machine ended.
     #[error("it ended: {0}")]
     Ended(String),
+    /// Every task would have them, before it has an identity.
+    #[error("its first command left processes behind")]
+    Left,
     /// The VMM could not write it.
     #[error("the VMM could not write it: {0}")]
     Snapshot(String),
@@ -71,12 +75,10 @@ pub(super) struct Files {
     pub(super) kvm: File,
     pub(super) kernel: File,
     pub(super) root: File,
-    /// What it runs before it is stored; no arguments for the least.
-    pub(super) warm_up: Exec,
 }
 
 /// The least that a command can be.
-pub(super) fn least() -> Exec {
+fn least() -> Exec {
     Exec {
         id: 1,
         argv: vec![b"true".to_vec()],
@@ -113,8 +115,7 @@ struct Actor<'a> {
     /// When the VMM is to write.
     write_at: Option<Instant>,
     asked: bool,
-    command: Exec,
-    /// It was asked for.
+    /// Its command was asked for.
     commanded: bool,
     written: bool,
 }
@@ -199,10 +200,6 @@ impl<'a> Actor<'a> {
             streams: Vec::new(),
             write_at: None,
             asked: false,
-            command: match purpose {
-                Purpose::Store if !files.warm_up.argv.is_empty() => files.warm_up.clone(),
-                _ => least(),
-            },
             commanded: false,
             written: false,
         })
@@ -265,7 +262,7 @@ impl<'a> Actor<'a> {
 
     fn command(&mut self) -> Result<(), BootError> {
         self.commanded = true;
-        let exec = self.command.encode_to_vec();
+        let exec = least().encode_to_vec();
         Ok(self.guest.post(Role::Agent, Kind::Exec, &exec)?)
     }
 
@@ -301,14 +298,16 @@ impl<'a> Actor<'a> {
             Said::Report(_) => self.reported = true,
             Said::Resumed(_) => self.write_at = Some(Instant::now()),
             // An image without it has shown enough.
-            Said::Exited(_) | Said::NotStarted(_) => {
-                let rest = if self.purpose == Purpose::Store {
-                    REST
-                } else {
-                    Duration::ZERO
-                };
+            Said::Exited(_) | Said::NotStarted(_) => match self.purpose {
+                Purpose::Store => self.guest.post(Role::Agent, Kind::Pause, &[])?,
+                Purpose::Rehearse => self.write_at = Some(Instant::now()),
+            },
+            Said::Paused(paused) if paused.populated => return Err(BootError::Left),
+            Said::Paused(_) => {
+                let go_on = Continue { copy: false }.encode_to_vec();
+                self.guest.post(Role::Agent, Kind::Continue, &go_on)?;
                 self.streams.clear();
-                self.write_at = Some(Instant::now() + rest);
+                self.write_at = Some(Instant::now() + REST);
             }
             Said::Goodbye(goodbye) => return Err(BootError::Ended(goodbye.detail.clone())),
             _ => {}
