@@ -89,11 +89,15 @@ impl Identity {
 /// generators, connections and names of their own to renew.
 fn tell_copy(assignment: &Assignment) -> std::io::Result<()> {
     std::fs::create_dir_all(TOLD)?;
-    std::fs::write(format!("{TOLD}/task"), format!("{}\n", assignment.task))?;
-    std::fs::write(
-        format!("{TOLD}/copy-of"),
-        format!("{}\n", assignment.copy_of),
-    )
+    for (name, says) in [("task", &assignment.task), ("copy-of", &assignment.copy_of)] {
+        let path = Path::new(TOLD).join(name);
+        // A task of root may have put anything there, a pipe that nobody reads for one.
+        let _ = std::fs::remove_file(&path);
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).open(path)?;
+        file.write_all_at(format!("{says}\n").as_bytes(), 0)?;
+    }
+    Ok(())
 }
 
 /// A line in the kernel's log for what failed.

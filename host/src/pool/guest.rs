@@ -23,8 +23,8 @@ use crate::supervise::machine::{Launch, Machine, Word};
 use crate::supervise::task::{new_folder, prepare};
 use crate::supervise::{cgroup, holdings, kvm, locks};
 use crate::task::{Resources, TaskId};
-use crate::template::make::{Made, Request, make};
-use crate::template::{Key, Templates};
+use crate::template::make::{Made, Request, in_background, make};
+use crate::template::{Cold, Key, Templates};
 
 /// How old a guest may become that nobody takes; then another takes its place. What it is made
 /// from ends it at an hour.
@@ -54,6 +54,10 @@ pub struct Source<'a> {
     pub key: Key,
     vmm: PathBuf,
 }
+
+/// A process that makes a template, if one could be started.
+#[derive(Debug)]
+pub struct Maker(pub Option<i32>);
 
 /// A guest that waits, or will.
 #[derive(Debug)]
@@ -113,14 +117,30 @@ impl<'a> Source<'a> {
     /// # Errors
     /// It cannot be made.
     pub fn make_template(&self) -> Result<(), PoolError> {
-        let request = Request {
-            image: self.image.clone(),
-            resources: self.resources.clone(),
-        };
+        let request = self.request();
         while make(self.folders, &request)? == Made::Elsewhere {
             std::thread::sleep(AGAIN);
         }
         Ok(())
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            image: self.image.clone(),
+            resources: self.resources.clone(),
+        }
+    }
+
+    /// Whether there is a template; else it is made meanwhile, by the process whose id comes back.
+    ///
+    /// # Errors
+    /// None can be made.
+    pub fn look_for_template(&self) -> Result<Option<Maker>, PoolError> {
+        match Templates::new(self.folders).open(&self.key) {
+            Ok(_) => Ok(None),
+            Err(Cold::Failed(why)) => Err(PoolError::Useless(why)),
+            Err(_) => Ok(Some(Maker(in_background(&self.request())))),
+        }
     }
 
     /// Removes a template that turned out to be of no use.

@@ -34,7 +34,8 @@ pub fn fitting(memory_mib: u32) -> u64 {
 }
 
 /// What may still be taken in the cgroup at `path`, if it has a limit.
-fn left_in(path: &Path) -> Option<u64> {
+#[must_use]
+pub fn left_in(path: &Path) -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
         let text = fs::read_to_string(path.join(name)).ok()?;
         text.trim().parse().ok()

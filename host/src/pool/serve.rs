@@ -10,7 +10,7 @@ use rustix::net::SocketFlags;
 use vmm::config::ConfigError;
 
 use super::guard::{Guarded, Place};
-use super::guest::{Handed, Source, Waiting};
+use super::guest::{Handed, Maker, Source, Waiting};
 use super::pace::Pace;
 use super::room;
 use super::wire::{self, Answer, Request, Status};
@@ -28,6 +28,9 @@ use crate::template::make::MakeError;
 
 /// How soon to try again after a guest that came to nothing.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How soon to look again for a template that is being made.
+const MAKING: Duration = Duration::from_secs(1);
 
 /// How long a task that was given a guest may take until it runs, before another is made all the
 /// same.
@@ -291,6 +294,11 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         self.short = false;
+        if let Some(Maker(pid)) = self.source.look_for_template()? {
+            self.children.extend(pid);
+            self.not_before = now + MAKING;
+            return Ok(());
+        }
         match Waiting::start(&self.source) {
             Ok(guest) => {
                 guest.give_way(true);
@@ -315,7 +323,6 @@ impl<'a> Pool<'a> {
         if refused {
             self.source.remove_template();
         }
-        self.source.make_template()?;
         self.not_before = Instant::now() + AGAIN;
         Ok(())
     }

@@ -138,6 +138,13 @@ impl Cgroup {
         &self.path
     }
 
+    /// What it has now, bytes; not without the memory controller.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join("memory.current")).ok()?;
+        text.trim().parse().ok()
+    }
+
     /// Most memory it had, bytes. Since Linux 5.19, and not without the memory controller.
     #[must_use]
     pub fn peak(&self) -> Option<u64> {

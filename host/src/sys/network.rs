@@ -8,10 +8,11 @@
 //! abstract Unix sockets, with another VMM that was taken over as well.
 //!
 //! Only root can keep one; a user namespace's VMM has its own.
-#![expect(unsafe_code, reason = "unshare has no safe wrapper")]
+#![expect(unsafe_code, reason = "unshare and ioctl_ns have no safe wrapper")]
 
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -23,6 +24,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 const PLACE: &str = "/run/ampoule-no-network";
 /// File system of namespaces (linux/magic.h).
 const NSFS_MAGIC: u64 = 0x6e73_6673;
+/// `_IO(0xb7, 3)` (linux/nsfs.h).
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// The host's empty network namespace; `None` where it cannot be kept, as in a container: then
 /// each VMM has one of its own.
@@ -33,13 +36,28 @@ pub fn empty() -> Option<File> {
     }
     let folder = Path::new(PLACE);
     let place = folder.join("ns");
-    match File::open(&place) {
-        Ok(file) if is_other_network(&file) => return Some(file),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => return None,
+    match is_roots_alone(folder).and_then(|()| open(&place)) {
+        Ok(file) if is_other_network(&file) => Some(file),
+        // A file that nothing was mounted on, or nothing at all.
+        Ok(file) if file.metadata().is_ok_and(|found| found.is_file()) => make(folder, &place).ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(folder, &place).ok(),
+        _ => None,
     }
-    make(folder, &place).ok()
+}
+
+/// Whatever is there: never waits, follows no link.
+fn open(place: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    options.read(true).custom_flags(flags).open(place)
+}
+
+fn is_roots_alone(folder: &Path) -> io::Result<()> {
+    let found = folder.symlink_metadata()?;
+    match found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0 {
+        true => Ok(()),
+        false => Err(io::Error::other("its folder is not root's alone")),
+    }
 }
 
 /// Under a lock, so that of several first tasks one makes it.
@@ -48,13 +66,10 @@ fn make(folder: &Path, place: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let found = folder.symlink_metadata()?;
-    if !found.is_dir() || found.uid() != 0 || found.mode() & 0o022 != 0 {
-        return Err(io::Error::other("its folder is not root's alone"));
-    }
+    is_roots_alone(folder)?;
     let lock = File::open(folder)?;
     flock(&lock, FlockOperation::LockExclusive)?;
-    if let Ok(file) = File::open(place)
+    if let Ok(file) = open(place)
         && is_other_network(&file)
     {
         return Ok(file);
@@ -72,7 +87,7 @@ fn make(folder: &Path, place: &Path) -> io::Result<File> {
     });
     made.join()
         .map_err(|_| io::Error::other("the thread that makes it failed"))??;
-    let file = File::open(place)?;
+    let file = open(place)?;
     if is_other_network(&file) {
         Ok(file)
     } else {
@@ -80,13 +95,16 @@ fn make(folder: &Path, place: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether it is a namespace, and not the one of this process. That it is a network's clone3's
-/// child finds out: setns(2) is told which kind it expects.
+/// Whether it is a network namespace (ioctl_ns(2)), and not the one of this process.
 fn is_other_network(file: &File) -> bool {
     let is_namespace = fstatfs(file)
         .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| kind == NSFS_MAGIC));
+    // SAFETY: NS_GET_NSTYPE takes no argument, and any other file refuses it.
+    let kind = || unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
     let own = std::fs::metadata("/proc/self/ns/net").map(|own| own.ino());
-    is_namespace && matches!((own, file.metadata()), (Ok(own), Ok(found)) if own != found.ino())
+    is_namespace
+        && kind() == libc::CLONE_NEWNET
+        && matches!((own, file.metadata()), (Ok(own), Ok(found)) if own != found.ino())
 }
 
 #[cfg(test)]
@@ -97,6 +115,6 @@ mod tests {
     fn a_file_that_is_no_namespace_and_the_hosts_own_are_not_taken() {
         assert!(!is_other_network(&tempfile::tempfile().unwrap()));
         assert!(!is_other_network(&File::open("/proc/self/ns/net").unwrap()));
-        assert!(is_other_network(&File::open("/proc/self/ns/uts").unwrap()));
+        assert!(!is_other_network(&File::open("/proc/self/ns/uts").unwrap()));
     }
 }

@@ -12,15 +12,20 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use prost::Message;
 use protocol::Kind;
 use protocol::messages::{Continue, Pause, Paused};
+use rustix::fs::statfs;
 
 use super::Supervisor;
 use crate::api::Event;
+use crate::pool::room;
+use crate::supervise::cgroup::Cgroup;
 use crate::supervise::guest::Role;
+use crate::supervise::verdict::Cause;
 
 /// How long it may take; then the client is told that it failed and the task goes on.
 const TIME: Duration = Duration::from_secs(60);
@@ -76,14 +81,18 @@ impl Supervisor<'_> {
     /// The agent has stopped the commands, or could not.
     pub(super) fn paused(&mut self, paused: &Paused) {
         let Some(fork) = &mut self.fork else { return };
+        if fork.file.is_some() {
+            return self.fail(Cause::Protocol("it was asked to pause once".to_owned()));
+        }
         if !paused.error.is_empty() {
             let why = crate::text::printable(&paused.error);
             return self.end_fork(Err(why));
         }
         // A file without a name, of disk: it does not count as memory of the guest's cgroup that
         // cannot be given back, and is gone with whoever has it open.
-        let asked =
-            tempfile::tempfile_in(&self.scratch).map_err(|e| format!("cannot make a file: {e}"));
+        let asked = room_for_snapshot(&self.scratch, self.cgroup).and_then(|()| {
+            tempfile::tempfile_in(&self.scratch).map_err(|e| format!("cannot make a file: {e}"))
+        });
         let asked = asked.and_then(|file| {
             let asked = self.machine.snapshot(file.as_fd());
             fork.file = Some(file);
@@ -141,5 +150,27 @@ impl Supervisor<'_> {
         let ttl_left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         let event = Event::Snapshot { ttl_left_ms };
         self.clients.tell(client, &event, Some(file.as_fd()));
+    }
+}
+
+/// Where the file would lie in memory, the VMM that writes it pays for it, and the limit of its
+/// cgroup is for the guest alone: the original would be killed.
+fn room_for_snapshot(scratch: &Path, cgroup: Option<&Cgroup>) -> Result<(), String> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let kind = statfs(scratch).map_err(|e| e.to_string())?.f_type;
+    if u64::try_from(kind) != Ok(TMPFS_MAGIC) {
+        return Ok(());
+    }
+    let fits = cgroup.and_then(|cgroup| {
+        let left = room::left_in(cgroup.path())?;
+        Some(cgroup.memory()? <= left)
+    });
+    match fits {
+        Some(false) => Err(
+            "its file would lie in memory (a tmpfs), beside the guest's own in one limit; have \
+             $XDG_STATE_HOME on a disk"
+                .to_owned(),
+        ),
+        _ => Ok(()),
     }
 }
