@@ -37,13 +37,13 @@ fn kernel(code: &[u8]) -> Vec<u8> {
     let number = |n: u64| n.to_le_bytes();
     put(0, b"\x7fELF\x02\x01\x01");
     put(16, &[2, 0, 62, 0]); // Executable, x86-64.
-    put(24, &number(0x10_0000)); // Entry.
+    put(24, &number(0x20_0000)); // Entry.
     put(32, &number(64)); // Program headers.
     put(54, &[56, 0, 1, 0]); // Their size and number.
     put(64, &[1, 0, 0, 0]); // PT_LOAD.
     put(72, &number(0x1000)); // Offset.
     put(80, &number(0xffff_ffff_8010_0000)); // Linked address.
-    put(88, &number(0x10_0000)); // Physical address.
+    put(88, &number(0x20_0000)); // Physical address.
     put(96, &number(0x1000)); // Bytes in the file...
     put(104, &number(0x1000)); // ...and in memory.
     put(0x1000, code);
