@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -71,11 +70,7 @@ impl Monitor for CloudHypervisor {
             .arg(format!("cid=3,socket={}", socket.display()));
         command.args(["--serial", "off", "--console", "off"]);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        let started = Instant::now();
-        let monitor = command.spawn();
-        let monitor =
-            monitor.with_context(|| format!("cannot start {}", self.program.display()))?;
         self.folder = Some(folder);
-        Guest::drive(monitor, started, arrivals, self.files.patience)
+        Guest::start(command, arrivals, self.files.patience)
     }
 }

@@ -4,9 +4,8 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -72,12 +71,8 @@ impl Monitor for Firecracker {
             .args(["--no-api", "--level", "Off", "--config-file"])
             .arg(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        let started = Instant::now();
-        let monitor = command.spawn();
-        let monitor =
-            monitor.with_context(|| format!("cannot start {}", self.program.display()))?;
         self.folder = Some(folder);
-        Guest::drive(monitor, started, arrivals, self.files.patience)
+        Guest::start(command, arrivals, self.files.patience)
     }
 }
 

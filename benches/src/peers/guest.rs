@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::process::Child;
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use protocol::messages::{Assignment, Attach, Exec, Exited};
 use protocol::{Frame, Kind, ports, read_frame, write_frame, write_message};
 
@@ -37,7 +38,22 @@ pub(crate) struct Boot {
 }
 
 impl Guest {
-    /// Takes a guest to where it serves commands.
+    /// Starts a monitor and takes its guest to where it serves commands.
+    pub(super) fn start(
+        mut monitor: Command,
+        arrivals: Arrivals,
+        patience: Duration,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let child = monitor.spawn();
+        let child = child.with_context(|| {
+            let program = Path::new(monitor.get_program());
+            format!("cannot start {}", program.display())
+        })?;
+        Self::drive(child, started, arrivals, patience)
+    }
+
+    /// The same for one that was started.
     pub(super) fn drive(
         monitor: Child,
         started: Instant,

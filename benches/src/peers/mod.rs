@@ -82,9 +82,8 @@ impl Peers {
     /// That those asked for are there, before anything is measured.
     pub(crate) fn check(&self) -> Result<()> {
         for (_, path) in &self.peers {
-            let found = which(path);
             ensure!(
-                found,
+                find(path).is_some(),
                 "there is no program {}: give --peer NAME=PATH",
                 path.display()
             );
@@ -137,13 +136,18 @@ impl Peers {
     }
 }
 
-/// Whether a program is there: at its path, or on the search path.
-fn which(program: &Path) -> bool {
-    if program.components().count() > 1 {
-        return program.is_file();
-    }
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&search).any(|folder| folder.join(program).is_file())
+/// A program that is there: at its path, or for a bare name on the search path.
+fn find(program: &Path) -> Option<PathBuf> {
+    let is_path = program.components().count() > 1;
+    let search = std::env::var_os("PATH").filter(|_| !is_path);
+    let mut places = match &search {
+        Some(search) => std::env::split_paths(search)
+            .map(|folder| folder.join(program))
+            .collect(),
+        None => vec![program.to_owned()],
+    };
+    places.retain(|file| file.is_file());
+    places.into_iter().next()
 }
 
 fn monitor(name: Name, path: PathBuf, files: &Files) -> Result<Box<dyn Monitor>> {

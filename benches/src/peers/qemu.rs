@@ -5,15 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::Monitor;
 use super::arrivals::Arrivals;
 use super::files::Files;
 use super::guest::Guest;
+use super::{Monitor, find};
 
 /// From Debian's package qemu-system-x86.
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
@@ -141,15 +140,6 @@ impl Local {
 /// The dynamic loader of this architecture.
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
-fn find(program: &Path) -> Option<PathBuf> {
-    if program.is_absolute() {
-        return Some(program.to_owned());
-    }
-    let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
-    places.find(|file| file.is_file())
-}
-
 /// The files that `ldd` names: `libc.so.6 => /lib/libc.so.6 (0x7f...)`, and the loader alone.
 fn libraries(ldd: &str) -> Vec<PathBuf> {
     let words = ldd.lines().filter_map(|line| {
@@ -173,13 +163,7 @@ impl Monitor for Qemu {
 
     fn start(&mut self) -> Result<Guest> {
         self.cid += 1;
-        let mut command = self.command();
-        let arrivals = Arrivals::of_vhost()?;
-        let started = Instant::now();
-        let monitor = command.spawn();
-        let monitor =
-            monitor.with_context(|| format!("cannot start {}", self.program.display()))?;
-        Guest::drive(monitor, started, arrivals, self.files.patience)
+        Guest::start(self.command(), Arrivals::of_vhost()?, self.files.patience)
     }
 }
 
