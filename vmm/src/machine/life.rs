@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
-use super::{LAST_RESORT_STATUS, Wish};
+use super::{LAST_RESORT_STATUS, What, Wish};
 use crate::config;
 use crate::control::{self, Body, ControlError};
 use crate::end::{Cause, Ending};
@@ -109,11 +109,11 @@ pub(super) fn watch(
             }
             // Received by whoever runs the loop, so it is there.
             Ok((Body::Snapshot(_), Some(file))) => {
-                let _ = wanted.send(Wish::Snapshot(file.into()));
+                let _ = wanted.send(Wish::Write(What::Snapshot, file.into()));
                 Flow::Stop
             }
             Ok((Body::Rehearsed(_), Some(file))) => {
-                let _ = wanted.send(Wish::WorkingSet(file.into()));
+                let _ = wanted.send(Wish::Write(What::WorkingSet, file.into()));
                 Flow::Stop
             }
             Ok((Body::Adopt(adopt), medium)) if waits => {

@@ -156,10 +156,16 @@ pub struct Machine {
 enum Wish {
     /// The guest to be a task's, with this medium.
     Adopt(Adopt, Option<File>),
-    /// The machine written to this file.
-    Snapshot(File),
-    /// What the guest uses noted in its snapshot.
-    WorkingSet(File),
+    /// Something written to this file.
+    Write(What, File),
+}
+
+/// What is written of a machine that stands still.
+enum What {
+    /// The machine.
+    Snapshot,
+    /// What the guest uses, into its snapshot.
+    WorkingSet,
 }
 
 /// What the machine asks at its end.
@@ -312,20 +318,19 @@ impl Machine {
             if let Err(error) = self.events.run() {
                 return self.ending.report(Cause::Events(error));
             }
-            let wish = match self.wanted.try_recv() {
+            let (what, file) = match self.wanted.try_recv() {
+                Ok(Wish::Write(what, file)) => (what, file),
                 Ok(Wish::Adopt(adopt, medium)) => match self.adopt(&adopt, medium) {
                     Ok(()) => continue,
                     Err(error) => return self.ending.report(Cause::Adopt(error)),
                 },
-                Ok(wish) => wish,
                 Err(_) => return,
             };
             let all = self.vcpus_to_stop(threads);
-            let written = match wish {
+            let written = match what {
                 _ if !all => Err(SaveError::Ending),
-                Wish::Snapshot(file) => self.save(&file),
-                Wish::WorkingSet(file) => self.note_working_set(&file),
-                Wish::Adopt(..) => Ok(()),
+                What::Snapshot => self.save(&file),
+                What::WorkingSet => self.note_working_set(&file),
             };
             let error = written.err().map(|error| chain(&error)).unwrap_or_default();
             self.ending.go_on();
