@@ -11,8 +11,8 @@ use super::supervise::{CopyFiles, Order, Status, Supervised};
 use super::{CliError, say, store};
 use crate::api::{Client, ClientError, Event, Request};
 use crate::folders::Folders;
-use crate::pool::room;
 use crate::store::Task;
+use crate::supervise::room;
 use crate::task::Spec;
 
 /// Copies at once. Each is a guest of its own; more are made by another call.
@@ -42,7 +42,12 @@ struct Stored {
 impl Fork {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let task = store(folders)?.find(&self.task)?;
-        self.check_room(task.spec.resources.memory_mib)?;
+        let advice = |most| match most {
+            0 => "end other tasks first".to_owned(),
+            most => format!("use -n {most}"),
+        };
+        room::check((self.n, "copies"), task.spec.resources.memory_mib, advice)
+            .map_err(|error| CliError::Usage(error.to_string()))?;
         let stored = Stored::of(&task)?;
         let order = Order {
             spec: copied(&task, &stored),
@@ -74,25 +79,6 @@ impl Fork {
             }
         }
         Ok(code)
-    }
-
-    /// A copy shares the original's pages until it writes to them, and may write to all.
-    fn check_room(&self, memory_mib: u32) -> Result<(), CliError> {
-        let fitting = room::fitting(memory_mib);
-        if u64::from(self.n) <= fitting {
-            return Ok(());
-        }
-        let wanted = room::of_guest(memory_mib).saturating_mul(self.n.into());
-        let advice = match fitting {
-            0 => "end other tasks first".to_owned(),
-            most => format!("use -n {most}"),
-        };
-        Err(CliError::Usage(format!(
-            "{} copies of {memory_mib}M may take {} of memory, and {} can be had: {advice}",
-            self.n,
-            room::show(wanted),
-            room::show(room::available())
-        )))
     }
 }
 

@@ -14,10 +14,10 @@ use super::progress::Progress;
 use super::{CliError, say, values};
 use crate::folders::Folders;
 use crate::pool::guest::{OLDEST, Source};
-use crate::pool::serve::{Pool as Serving, check_room};
+use crate::pool::serve::{Pool as Serving, PoolError};
 use crate::pool::take;
 use crate::pool::wire::Status;
-use crate::supervise::kvm;
+use crate::supervise::{kvm, room};
 use crate::sys::signals::Signals;
 use crate::task::Resources;
 use crate::text::printable;
@@ -90,10 +90,15 @@ impl Pool {
             return Err(CliError::Usage(text));
         }
         let (image, size) = (self.image.unwrap_or_default(), self.size.unwrap_or(1));
-        kvm::open().map_err(crate::pool::serve::PoolError::from)?;
+        kvm::open().map_err(PoolError::from)?;
         let mut source = Source::find(folders, &image, &resources)?;
         source.age = self.max_age;
-        check_room(size, resources.memory_mib)?;
+        let advice = |most| match most {
+            0 => "give less --memory".to_owned(),
+            most => format!("use --size {most}, or less --memory"),
+        };
+        let room = room::check((size, "guests"), resources.memory_mib, advice);
+        room.map_err(PoolError::from)?;
         {
             let _progress = Progress::of(format!("storing a guest of {image}"));
             source.make_template()?;

@@ -55,10 +55,6 @@ pub struct Source<'a> {
     vmm: PathBuf,
 }
 
-/// A process that makes a template, if one could be started.
-#[derive(Debug)]
-pub struct Maker(pub Option<i32>);
-
 /// A guest that waits, or will.
 #[derive(Debug)]
 pub struct Waiting {
@@ -131,16 +127,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether there is a template; else it is made meanwhile, by the process whose id comes back.
+    /// Whether there is a template.
     ///
     /// # Errors
     /// None can be made.
-    pub fn look_for_template(&self) -> Result<Option<Maker>, PoolError> {
+    pub fn has_template(&self) -> Result<bool, PoolError> {
         match Templates::new(self.folders).open(&self.key) {
-            Ok(_) => Ok(None),
+            Ok(_) => Ok(true),
             Err(Cold::Failed(why)) => Err(PoolError::Useless(why)),
-            Err(_) => Ok(Some(Maker(in_background(&self.request())))),
+            Err(_) => Ok(false),
         }
+    }
+
+    /// Has it made meanwhile, by a child whose process id this is.
+    pub fn want_template(&self) -> Option<i32> {
+        in_background(&self.request())
     }
 
     /// Removes a template that turned out to be of no use.

@@ -30,7 +30,6 @@
 pub mod guard;
 pub mod guest;
 pub mod pace;
-pub mod room;
 pub mod serve;
 pub mod take;
 pub mod wire;

@@ -10,9 +10,8 @@ use rustix::net::SocketFlags;
 use vmm::config::ConfigError;
 
 use super::guard::{Guarded, Place};
-use super::guest::{Handed, Maker, Source, Waiting};
+use super::guest::{Handed, Source, Waiting};
 use super::pace::Pace;
-use super::room;
 use super::wire::{self, Answer, Request, Status};
 use crate::folders::FolderError;
 use crate::image::ImageError;
@@ -20,6 +19,7 @@ use crate::poll::Interests;
 use crate::sockets;
 use crate::supervise::kvm::KvmError;
 use crate::supervise::machine::MachineError;
+use crate::supervise::room::{self, TooMany};
 use crate::supervise::task::TaskError;
 use crate::sys::process::reap;
 use crate::sys::signals::Signals;
@@ -58,22 +58,8 @@ const SILENT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// Too large.
-    #[error(
-        "{size} guests of {memory_mib}M may take {wanted} of memory, and {available} can be had: \
-         {advice}"
-    )]
-    TooLarge {
-        /// Asked for.
-        size: u16,
-        /// Of each.
-        memory_mib: u32,
-        /// Of all.
-        wanted: String,
-        /// On this host, and in its cgroup.
-        available: String,
-        /// What to do.
-        advice: String,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] TooMany),
     /// There is one.
     #[error("a pool of such guests runs already: see `ampoule pool ls`")]
     Already,
@@ -150,29 +136,6 @@ pub struct Pool<'a> {
     short: bool,
     // Last, so that what guests leave is cleared away too.
     _guarded: Guarded,
-}
-
-/// Refuses a pool that this host's memory does not hold.
-///
-/// # Errors
-/// [`PoolError::TooLarge`].
-pub fn check_room(size: u16, memory_mib: u32) -> Result<(), PoolError> {
-    let fitting = room::fitting(memory_mib);
-    if u64::from(size) <= fitting {
-        return Ok(());
-    }
-    let wanted = room::of_guest(memory_mib).saturating_mul(u64::from(size));
-    let advice = match fitting {
-        0 => "give less --memory".to_owned(),
-        most => format!("use --size {most}, or less --memory"),
-    };
-    Err(PoolError::TooLarge {
-        size,
-        memory_mib,
-        wanted: room::show(wanted),
-        available: room::show(room::available()),
-        advice,
-    })
 }
 
 impl<'a> Pool<'a> {
@@ -294,8 +257,8 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         self.short = false;
-        if let Some(Maker(pid)) = self.source.look_for_template()? {
-            self.children.extend(pid);
+        if !self.source.has_template()? {
+            self.children.extend(self.source.want_template());
             self.not_before = now + MAKING;
             return Ok(());
         }

@@ -29,6 +29,7 @@ pub mod locks;
 pub mod machine;
 pub mod orphans;
 mod reaper;
+pub mod room;
 pub mod run;
 pub mod task;
 pub mod timeline;

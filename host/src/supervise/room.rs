@@ -1,24 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How many guests fit this host's memory.
 //!
-//! A guest that waits has touched a few megabytes, and its task may touch all it was promised. So
-//! a pool counts whole guests, against what the kernel says can be had without swapping
+//! A guest that waits has touched a few megabytes, and its task may touch all it was promised; a
+//! copy shares its original's pages until it writes to them, and may write to all. So pools and
+//! forks count whole guests, against what the kernel says can be had without swapping
 //! (`MemAvailable`) and against the limits of the cgroups that guests are in.
 
 use std::fs;
 use std::path::Path;
 
-use crate::supervise::cgroup::{Place, VMM_MEMORY};
+use super::cgroup::{Place, VMM_MEMORY};
+
+/// More guests than memory holds.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{count} {kind} of {memory_mib}M may take {wanted} of memory, and {available} can be had: \
+     {advice}"
+)]
+pub struct TooMany {
+    count: u16,
+    kind: &'static str,
+    memory_mib: u32,
+    wanted: String,
+    available: String,
+    advice: String,
+}
+
+/// Refuses more guests, which are a `kind` of guest, than this host's memory holds. What to do
+/// then depends on how many it does.
+///
+/// # Errors
+/// [`TooMany`].
+pub fn check(
+    (count, kind): (u16, &'static str),
+    memory_mib: u32,
+    advice: impl FnOnce(u64) -> String,
+) -> Result<(), TooMany> {
+    let fitting = fitting(memory_mib);
+    if u64::from(count) <= fitting {
+        return Ok(());
+    }
+    Err(TooMany {
+        count,
+        kind,
+        memory_mib,
+        wanted: show(of_guest(memory_mib).saturating_mul(count.into())),
+        available: show(available()),
+        advice: advice(fitting),
+    })
+}
 
 /// What a guest may take, bytes: its memory and its VMM.
-#[must_use]
-pub fn of_guest(memory_mib: u32) -> u64 {
+fn of_guest(memory_mib: u32) -> u64 {
     (u64::from(memory_mib) << 20).saturating_add(VMM_MEMORY)
 }
 
 /// What can be had now, bytes. Where the system does not tell, all.
-#[must_use]
-pub fn available() -> u64 {
+fn available() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let place = Place::find().ok();
     let folders = place.iter().flat_map(|place| place.path.ancestors());
@@ -64,8 +102,7 @@ fn mem_available(meminfo: &str) -> Option<u64> {
 }
 
 /// Bytes for people: `31.2G`, `320M`.
-#[must_use]
-pub fn show(bytes: u64) -> String {
+fn show(bytes: u64) -> String {
     const GIB: u64 = 1 << 30;
     match bytes {
         0..GIB => format!("{}M", bytes >> 20),

@@ -22,9 +22,9 @@ use rustix::fs::statfs;
 
 use super::Supervisor;
 use crate::api::Event;
-use crate::pool::room;
 use crate::supervise::cgroup::Cgroup;
 use crate::supervise::guest::Role;
+use crate::supervise::room;
 use crate::supervise::verdict::Cause;
 
 /// How long it may take; then the client is told that it failed and the task goes on.
