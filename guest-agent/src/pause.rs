@@ -20,7 +20,7 @@ pub(crate) fn freeze() -> io::Result<bool> {
     for _ in 0..LOOKS {
         let events = fs::read_to_string(EVENTS)?;
         if is_frozen(&events) {
-            return Ok(!events.lines().any(|line| line == "populated 0"));
+            return Ok(!is_empty(&events));
         }
         thread::sleep(LOOK);
     }
@@ -35,9 +35,11 @@ pub(crate) fn thaw() -> io::Result<()> {
 
 /// A group without a process is never reported frozen, and has nothing to stop.
 fn is_frozen(events: &str) -> bool {
-    events
-        .lines()
-        .any(|line| line == "frozen 1" || line == "populated 0")
+    is_empty(events) || events.lines().any(|line| line == "frozen 1")
+}
+
+fn is_empty(events: &str) -> bool {
+    events.lines().any(|line| line == "populated 0")
 }
 
 #[cfg(test)]

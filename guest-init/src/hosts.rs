@@ -7,8 +7,8 @@
 //! with a list of its own keeps that.
 //!
 //! Our line is at the end, and is changed when the guest becomes another. One that starts from a
-//! template has had no task, only what its recipe runs first, without rights to this file; so the
-//! line is where it was put. In a copy a task has been at work, and what does not look like our
+//! template has had no task, only `true`, without rights to this file; so the line is where it was
+//! put. In a copy a task has been at work, and what does not look like our
 //! line is left alone.
 
 use std::fs::File;

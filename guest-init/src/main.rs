@@ -7,7 +7,8 @@
 //! 2. While the answer is on its way, mount what needs no word of the host ([`mounts::early`]).
 //! 3. Read the assignment; the TTL counts from here ([`life`]).
 //! 4. Give the scratch space its size, mount the workspace, enter the new root ([`mounts::late`]).
-//! 5. Host name ([`hosts`]), wall clock, entropy, loopback ([`identity`]); the group of commands ([`commands`]).
+//! 5. Host name ([`hosts`]), wall clock, entropy, loopback ([`identity`]); the group of commands
+//!    ([`commands`]).
 //! 6. Start the agent ([`agent`]). The agent says *ready* by itself.
 //! 7. Bound the group, report the times, serve ([`guest`]) until a reason to end comes.
 //! 8. A guest that was stored then and restored gets another assignment ([`guest`]), and does 4

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The gate on boot latency: `benches boot`, `restore`, `fork` and `pool` in the simulated server under
-//! the deterministic clock, compared with `benches/figures.json`.
+//! The gate on boot latency: `benches boot`, `restore`, `fork` and `pool` in the simulated server
+//! under the deterministic clock, compared with `benches/figures.json`.
 //!
 //! Figures are comparable under one key only: the server's kernel, QEMU, the guest's kernel and
 //! the compiler. Under another key the commit before is built and measured too ([`base`]), and

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A guest for nobody: booted until it is ready, made to run a command, stored, ended. Then one is
-//! restored from what was stored and made to run the least command, and what it touched is noted
-//! beside it.
+//! restored from what was stored and made to do the same, and what it touched is noted beside it.
 //!
 //! The command is the least there is, `true` of the image. Having run it, the guest has in memory
 //! what any command needs, from the directories on the way to programs to the kernel's own
@@ -32,8 +31,9 @@ use crate::task::Resources;
 const TIME: Duration = Duration::from_secs(60);
 /// The TTL that a stored guest has until it is given another: its clock stands still in between.
 const TTL: Duration = Duration::from_secs(60 * 60);
-/// Rest between the command's end and the snapshot: what the guest's kernel puts off until it is idle (RCU,
-/// work queues, the end of its first timers) would else be done again in every guest restored.
+/// Rest between the command's end and the snapshot: what the guest's kernel puts off until it is
+/// idle (RCU, work queues, the end of its first timers) would else be done again in every guest
+/// restored.
 const REST: Duration = Duration::from_millis(100);
 
 /// Why a guest was not stored.
