@@ -30,8 +30,13 @@ const MAY: [(&str, &[&str]); 7] = [
 /// Packages that may depend on anything, and nothing on them.
 const TOOLS: [&str; 2] = ["benches", "ci"];
 
-/// Packages without I/O.
-const PURE: [&str; 2] = ["protocol", "policy"];
+/// Packages without I/O, their dependencies included.
+const PURE: [&str; 1] = ["protocol"];
+
+/// Packages that do no I/O themselves: their own source is checked for it (`source::pure`), and
+/// what they depend on directly. Libraries that compute, such as the policy engine, bring what
+/// they bring.
+const PURE_THEMSELVES: [&str; 1] = ["policy"];
 
 /// What does I/O, or leads to it.
 const IO: [&str; 9] = [
@@ -120,6 +125,10 @@ fn wrong(graph: &Graph) -> Vec<String> {
             let io = IO.iter().filter(|name| reached.contains(**name));
             wrong.extend(io.map(|name| format!("{member} does no I/O, yet depends on {name}")));
         }
+        if PURE_THEMSELVES.contains(&member.as_str()) {
+            let io = IO.iter().filter(|name| direct.contains(**name));
+            wrong.extend(io.map(|name| format!("{member} does no I/O, yet depends on {name}")));
+        }
     }
     wrong
 }
@@ -172,5 +181,8 @@ mod tests {
     fn pure_package_reaching_io_is_named() {
         let graph = made(&[("protocol", &["a"]), ("a", &["b"]), ("b", &["libc"])]);
         assert_eq!(wrong(&graph), ["protocol does no I/O, yet depends on libc"]);
+        let mut graph = made(&[("policy", &["a", "tokio"]), ("a", &["libc"])]);
+        graph.members.insert("policy".to_owned());
+        assert_eq!(wrong(&graph), ["policy does no I/O, yet depends on tokio"]);
     }
 }

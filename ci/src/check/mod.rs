@@ -45,13 +45,14 @@ impl From<Vec<String>> for Verdict {
 
 /// Makes all checks.
 pub(crate) fn run() -> Outcome {
-    let checks: [(&str, Check); 9] = [
+    let checks: [(&str, Check); 10] = [
         ("format", format),
         ("licence lines", source::licences),
         ("file sizes", source::sizes),
         ("safety arguments", source::safety),
         ("dependency rules", dependencies::rules),
         ("devices know no KVM", source::devices),
+        ("decisions do no I/O", source::pure),
         ("commit titles", titles::check),
         ("clippy", clippy),
         ("documentation", documentation),

@@ -71,6 +71,34 @@ fn empty_argument(line: &str, number: usize) -> Option<String> {
     Some(format!("line {number}: '{phrase}' is no safety argument"))
 }
 
+/// The deciding package reads no file, clock, environment or network: the same input gives the
+/// same verdict everywhere.
+pub(super) fn pure() -> Result<Verdict> {
+    const IMPURE: [&str; 8] = [
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "std::io",
+        "Instant",
+        "SystemTime",
+    ];
+    check_files(
+        |name| name.starts_with("policy/src/") && name.ends_with(".rs"),
+        |text| {
+            let code = || {
+                text.lines()
+                    .filter(|line| !line.trim_start().starts_with("//"))
+            };
+            let words = IMPURE
+                .iter()
+                .filter(|word| code().any(|line| line.contains(**word)));
+            words.map(|word| format!("uses {word}")).collect()
+        },
+    )
+}
+
 /// Devices signal and read memory; only the machine speaks to KVM.
 pub(super) fn devices() -> Result<Verdict> {
     check_files(

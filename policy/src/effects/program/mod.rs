@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What one program would do with its arguments: a [`Call`] gives effects and an [`Outcome`].
+//!
+//! Pure functions of the words. A program that runs another one (a wrapper, an interpreter, a
+//! remote shell) does not look inside: it says so with [`Run`], and `shell` follows.
+
+pub mod options;
+
+use super::place::{Place, Setting};
+use super::word::{Arg, Stream};
+use super::{Effect, Finding, Target};
+
+/// A simple command, its words expanded as far as they are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The program, without its folder: `rm` for `/bin/rm`.
+    pub name: &'a str,
+    /// Its arguments, without the program.
+    pub args: &'a [Arg],
+    /// What it reads, here-documents included.
+    pub stdin: &'a Stream,
+    /// The folder it runs in, if known.
+    pub cwd: Option<&'a str>,
+    /// The folders that paths are read against.
+    pub setting: &'a Setting,
+    /// Reads a file of the workspace, or one the action wrote before: nothing when there is none.
+    pub files: &'a dyn Files,
+}
+
+impl Call<'_> {
+    /// Where a path leads from here.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Place {
+        self.setting.place(path, self.cwd)
+    }
+
+    /// A path as a target.
+    #[must_use]
+    pub fn path(&self, path: &str) -> Target {
+        Target::Path(path.to_owned(), self.place(path))
+    }
+}
+
+/// Files that commands name.
+pub trait Files: std::fmt::Debug {
+    /// The content of a file by its absolute path, with what taints it.
+    fn read(&self, path: &str) -> Option<Stream>;
+}
+
+/// No files at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Option<Stream> {
+        None
+    }
+}
+
+/// What a program comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What it would do by itself.
+    pub effects: Vec<Effect>,
+    /// What made it hard to read.
+    pub findings: Vec<Finding>,
+    /// What it runs, in order.
+    pub runs: Vec<Run>,
+    /// What it prints.
+    pub stdout: Stream,
+    /// Files it writes, absolute, and their content: `curl -o x`, `tee x`.
+    pub writes: Vec<(String, Stream)>,
+}
+
+impl Outcome {
+    /// Adds an effect caused by an argument.
+    pub fn add(&mut self, effect: Effect, arg: &Arg) {
+        let effect = if effect.span == super::Span::default() {
+            effect.at(arg.span)
+        } else {
+            effect
+        };
+        self.effects.push(effect);
+    }
+}
+
+/// Something a program runs.
+#[derive(Clone, Debug)]
+pub enum Run {
+    /// A command and its arguments, the first word the program: `env A=1 make`, `find -exec`.
+    Command {
+        /// The words.
+        words: Vec<Arg>,
+        /// What it reads.
+        stdin: Stream,
+    },
+    /// A line or script of shell: `sh -c …`, `ssh host …`, a script on stdin.
+    Shell {
+        /// The script.
+        text: Arg,
+        /// `$0`, `$1`, …
+        arguments: Vec<Arg>,
+        /// What it reads.
+        stdin: Stream,
+        /// It runs on this other machine.
+        host: Option<String>,
+    },
+    /// Code of another language: `python3 -c …`.
+    Code {
+        /// `python`, `perl`, `node`, `ruby`, `awk`, `php`, `lua`.
+        language: &'static str,
+        /// The code.
+        text: Arg,
+    },
+    /// A script in a file: `python3 x.py`, `sh x.sh`, `./x`, `source x`.
+    File {
+        /// `sh`, `python`, …; by its name or `#!` line when empty.
+        language: &'static str,
+        /// The file.
+        path: Arg,
+        /// Its arguments.
+        arguments: Vec<Arg>,
+    },
+    /// A target of a build file: `make test`, `npm run build`.
+    Target {
+        /// `make`, `npm`, `just`, …
+        tool: &'static str,
+        /// The target, the default one when empty.
+        name: String,
+    },
+}

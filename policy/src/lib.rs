@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From what an agent intends to a verdict a person can trust and argue with.
+//!
+//! ```text
+//! action ─► effects ─► blast ─► risk ─► verdict: allow, ask, deny
+//!                                 ▲        │ ask
+//!                                 └─ approval (a person's decision teaches)
+//! ```
+//!
+//! Pure: no I/O, no clock, no randomness of its own. What is on disk is read through traits that
+//! the host implements, and the time is a parameter. It depends on `protocol` alone, beside
+//! libraries that compute.
+
+pub mod action;
+pub mod effects;
