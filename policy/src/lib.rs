@@ -12,4 +12,8 @@
 //! libraries that compute.
 
 pub mod action;
+pub mod approval;
+pub mod blast;
 pub mod effects;
+pub mod risk;
+pub mod verdict;

@@ -12,6 +12,8 @@
 //! {"install": {"manager": "pip", "packages": ["requests"]}}
 //! ```
 
+pub mod reasoning;
+
 use serde::{Deserialize, Serialize};
 
 /// Most steps a plan may have. A person cannot read more, and more is a way to hide one.

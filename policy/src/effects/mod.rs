@@ -10,8 +10,11 @@
 //! Nothing here decides anything; `risk` weighs and `verdict` decides. What cannot be known before
 //! it runs becomes a [`Finding`] or an effect of kind [`Kind::Unknown`], never an absence.
 
+pub mod code;
 pub mod place;
 pub mod program;
+pub mod script;
+pub mod sql;
 pub mod word;
 
 use std::borrow::Cow;

@@ -4,7 +4,15 @@
 //! Pure functions of the words. A program that runs another one (a wrapper, an interpreter, a
 //! remote shell) does not look inside: it says so with [`Run`], and `shell` follows.
 
+mod files;
+mod filters;
+mod interpreters;
+mod lexicon;
+mod network;
 pub mod options;
+mod system;
+mod tables;
+mod wrappers;
 
 use super::place::{Place, Setting};
 use super::word::{Arg, Stream};
@@ -128,4 +136,17 @@ pub enum Run {
         /// The target, the default one when empty.
         name: String,
     },
+}
+
+/// What a command would do.
+#[must_use]
+pub fn run(call: &Call) -> Outcome {
+    filters::run(call)
+        .or_else(|| wrappers::run(call))
+        .or_else(|| interpreters::run(call))
+        .or_else(|| files::run(call))
+        .or_else(|| network::run(call))
+        .or_else(|| system::run(call))
+        .or_else(|| tables::run(call))
+        .unwrap_or_else(|| lexicon::run(call))
 }
