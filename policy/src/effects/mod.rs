@@ -11,9 +11,11 @@
 //! it runs becomes a [`Finding`] or an effect of kind [`Kind::Unknown`], never an absence.
 
 pub mod code;
+pub mod intent;
 pub mod place;
 pub mod program;
 pub mod script;
+pub mod shell;
 pub mod sql;
 pub mod word;
 

@@ -8,3 +8,13 @@ use super::program::{Call, Run};
 pub fn target(_tool: &str, _name: &str, _call: &Call) -> Option<Vec<Run>> {
     None
 }
+
+/// The language of a script.
+#[must_use]
+pub fn language(_path: &str, text: &str) -> &'static str {
+    if text.starts_with("#!/bin/sh") || _path.ends_with(".sh") {
+        "sh"
+    } else {
+        ""
+    }
+}

@@ -14,6 +14,9 @@ mod system;
 mod tables;
 mod wrappers;
 
+pub(crate) use files::write_to;
+pub(crate) use network::dev_tcp;
+
 use super::place::{Place, Setting};
 use super::word::{Arg, Stream};
 use super::{Effect, Finding, Target};

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From an [`Action`] to its [`Analysis`]. Acts that are no command are read as the command that
+//! does the same, so that one place judges: a deletion is `rm -rf`, a request `curl`.
+
+use super::shell::{Ground, Session};
+use super::{Analysis, Finding, Hard, Span};
+use crate::action::{Act, Action, Install, Plan, Request, STEPS};
+
+/// What an action would do.
+#[must_use]
+pub fn of(action: &Action, ground: Ground<'_>) -> Analysis {
+    let mut session = Session::new(ground);
+    step(&mut session, action)
+}
+
+/// What each step of a plan would do. Files that a step writes are there for the next ones.
+#[must_use]
+pub fn of_plan(plan: &Plan, ground: Ground<'_>) -> Vec<Analysis> {
+    let mut session = Session::new(ground);
+    let steps = plan.actions.iter().take(STEPS);
+    let mut read: Vec<Analysis> = steps.map(|action| step(&mut session, action)).collect();
+    if plan.actions.len() > STEPS
+        && let Some(last) = read.last_mut()
+    {
+        last.findings.push(Finding {
+            hard: Hard::TooMuch,
+            span: Span::default(),
+            text: format!("the plan has more than {STEPS} steps"),
+        });
+    }
+    read
+}
+
+fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
+    session.begin(action.cwd.as_deref());
+    match &action.act {
+        // What a caller gives as one word with blanks in it is a line of shell.
+        Act::Exec(argv) => session.argv(argv),
+        Act::Shell(text) => session.text(text),
+        Act::Write(write) => session.write(&write.path, write.content.as_deref()),
+        Act::Patch(diff) => {
+            for path in patched(diff) {
+                session.write(path, None);
+            }
+        }
+        Act::Delete(paths) => {
+            let words = ["rm", "-rf", "--"].into_iter().map(str::to_owned);
+            session.argv(&words.chain(paths.iter().cloned()).collect::<Vec<_>>());
+        }
+        Act::Request(request) => session.argv(&requested(request)),
+        Act::Install(install) => session.argv(&installed(install)),
+    }
+    let mut found = session.end();
+    let mut seen = |hard, text: &str| {
+        let text = text.to_owned();
+        found.findings.push(Finding {
+            hard,
+            span: Span::default(),
+            text,
+        });
+    };
+    for text in texts(&action.act) {
+        if text.contains(['\0', '\u{fffd}', super::word::UNKNOWN]) {
+            seen(Hard::NotText, "holds NUL, or bytes that are no UTF-8");
+        }
+        if text.chars().any(misleads) {
+            seen(Hard::Misleading, "holds characters that mislead a reader");
+        }
+    }
+    found
+}
+
+/// The texts of an act that a person reads.
+fn texts(act: &Act) -> Vec<&str> {
+    match act {
+        Act::Exec(argv) => argv.iter().map(String::as_str).collect(),
+        Act::Shell(text) => vec![text],
+        Act::Write(write) => vec![&write.path],
+        Act::Patch(diff) => patched(diff).collect(),
+        Act::Delete(paths) => paths.iter().map(String::as_str).collect(),
+        Act::Request(request) => vec![&request.method, &request.url],
+        Act::Install(install) => install.packages.iter().map(String::as_str).collect(),
+    }
+}
+
+/// Characters that a reader does not see, or that turn what is seen around (Unicode 15, general
+/// category Cf as far as terminals act on it), and controls that are no white space.
+fn misleads(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+        || (c.is_control() && !matches!(c, '\n' | '\t' | '\r' | '\0'))
+}
+
+/// The files that a unified diff changes.
+fn patched(diff: &str) -> impl Iterator<Item = &str> {
+    let lines = diff.lines().filter_map(|line| {
+        let path = line
+            .strip_prefix("+++ ")
+            .or_else(|| line.strip_prefix("--- "))?;
+        let path = path.split('\t').next().unwrap_or(path).trim();
+        let inner = path.strip_prefix("a/").or_else(|| path.strip_prefix("b/"));
+        (path != "/dev/null").then(|| inner.unwrap_or(path))
+    });
+    lines.take(10_000)
+}
+
+fn requested(request: &Request) -> Vec<String> {
+    let mut words = vec!["curl".to_owned(), "-X".to_owned(), request.method.clone()];
+    if let Some(body) = &request.body {
+        words.extend(["--data-raw".to_owned(), body.clone()]);
+    }
+    words.push("--".to_owned());
+    words.push(request.url.clone());
+    words
+}
+
+fn installed(install: &Install) -> Vec<String> {
+    let verb = match install.manager.as_str() {
+        "yarn" | "composer" | "cargo" | "poetry" | "uv" | "bun" => "add",
+        "apk" => "add",
+        "go" => "get",
+        "pacman" => "-S",
+        _ => "install",
+    };
+    let words = [install.manager.clone(), verb.to_owned()];
+    words
+        .into_iter()
+        .chain(install.packages.iter().cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::place::Setting;
+    use super::super::program::NoFiles;
+    use super::*;
+
+    fn read(json: &str) -> Analysis {
+        let action: Action = serde_json::from_str(json).unwrap();
+        let setting = Setting::default();
+        of(
+            &action,
+            Ground {
+                setting: &setting,
+                cwd: Some("/workspace"),
+                files: &NoFiles,
+            },
+        )
+    }
+
+    #[test]
+    fn acts_are_read_as_the_commands_that_do_the_same() {
+        for (json, command) in [
+            (r#"{"delete":["a b"]}"#, "rm -rf -- a b"),
+            (
+                r#"{"request":{"url":"https://x/"}}"#,
+                "curl -X GET -- https://x/",
+            ),
+            (
+                r#"{"install":{"manager":"pip","packages":["x"]}}"#,
+                "pip install x",
+            ),
+            (r#"{"exec":["ls","$(rm x)"]}"#, "ls $(rm x)"),
+        ] {
+            assert_eq!(read(json).commands, [command]);
+        }
+    }
+
+    #[test]
+    fn a_step_reads_what_an_earlier_one_wrote() {
+        let plan: Plan = serde_json::from_str(
+            r#"{"actions":[{"write":{"path":"x.sh","content":"rm -rf /"}},{"shell":"sh ./x.sh; ./x.sh"}]}"#,
+        )
+        .unwrap();
+        let setting = Setting::default();
+        let ground = Ground {
+            setting: &setting,
+            cwd: Some("/workspace"),
+            files: &NoFiles,
+        };
+        let steps = of_plan(&plan, ground);
+        let last = steps.last().unwrap();
+        assert!(
+            last.commands.contains(&"rm -rf /".to_owned()),
+            "{:?}",
+            last.commands
+        );
+        assert_eq!(last.scripts.len(), 1);
+    }
+
+    #[test]
+    fn characters_that_mislead_or_are_no_text_are_findings() {
+        for (json, wanted) in [
+            ("{\"shell\":\"ls \u{202e}fdp\"}", Hard::Misleading),
+            ("{\"shell\":\"l\u{200b}s\"}", Hard::Misleading),
+            (r#"{"shell":"ls \u0000x"}"#, Hard::NotText),
+            ("{\"exec\":[\"ls\",\"\u{fffd}\"]}", Hard::NotText),
+        ] {
+            let found = read(json).findings;
+            assert!(found.iter().any(|finding| finding.hard == wanted), "{json}");
+        }
+        assert!(
+            read("{\"shell\":\"echo größe\\n\\tx\"}")
+                .findings
+                .is_empty()
+        );
+    }
+}

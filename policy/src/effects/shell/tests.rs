@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the evaluator makes of texts: the simple commands it comes to.
+
+use super::super::program::NoFiles;
+use super::*;
+
+fn read(text: &str) -> Analysis {
+    let setting = Setting::default();
+    let mut session = Session::new(Ground {
+        setting: &setting,
+        cwd: Some("/workspace"),
+        files: &NoFiles,
+    });
+    session.begin(None);
+    session.text(text);
+    session.end()
+}
+
+fn commands(text: &str) -> Vec<String> {
+    read(text).commands
+}
+
+#[test]
+fn spellings_of_one_command_are_read_as_that_command() {
+    for text in [
+        "rm -rf /",
+        r#"r''m "-rf" '/'"#,
+        r"r\m -rf /",
+        r"\rm -rf /",
+        "x=rm; $x -rf /",
+        "x=rm y=-rf; $x $y /",
+        "a=r; b=m; $a$b -rf /",
+        "rm${IFS}-rf${IFS}/",
+        "{rm,-rf,/}",
+        r"$'\x72\155' -rf /",
+        "a=(rm -rf /); \"${a[@]}\"",
+        "n=x; x=rm; ${!n} -rf /",
+        "x=arm; ${x:1} -rf /",
+        "x=rmx; ${x%x} -rf /",
+        "x=RM; ${x,,} -rf /",
+        "${u:-rm} -rf /",
+        "f() { rm -rf \"$1\"; }; f /",
+        "alias d='rm -rf'; d /",
+        "set -- rm -rf /; \"$@\"",
+        "rm -rf ${HOME:0:1}",
+        "for d in /; do rm -rf $d; done",
+        "eval 'rm -rf /'",
+        "eval rm -rf /",
+        "trap 'rm -rf /' EXIT",
+        "read x <<< rm; $x -rf /",
+        "while read l; do eval \"$l\"; done <<< 'rm -rf /'",
+        "true && { rm -rf /; }",
+        "coproc rm -rf /",
+        "rm \\\n -rf /",
+        "if true; then rm -rf /; fi",
+        "case x in x) rm -rf /;; esac",
+        "echo `rm -rf /`",
+        "[[ -n $(rm -rf /) ]]",
+        "rm -rf / > /dev/null 2>&1 &",
+        "cat <(rm -rf /)",
+        "x=$(rm -rf /)",
+        "cat <<EOF\n$(rm -rf /)\nEOF",
+    ] {
+        let found = read(text);
+        assert!(
+            found.commands.iter().any(|command| command == "rm -rf /"),
+            "{text}: {:?} {:?}",
+            found.commands,
+            found.findings
+        );
+    }
+}
+
+#[test]
+fn what_is_quoted_or_a_comment_is_no_command() {
+    assert_eq!(commands("echo 'rm -rf /'  # rm -rf /"), ["echo rm -rf /"]);
+    assert_eq!(commands("cat <<'EOF'\n$(rm -rf /)\nEOF"), ["cat"]);
+    assert_eq!(
+        commands("git commit -m \"a; rm -rf /\""),
+        ["git commit -m a; rm -rf /"]
+    );
+}
+
+#[test]
+fn a_program_known_only_at_run_time_is_a_finding() {
+    for text in ["$X -rf /", "$(whatever) x", "/b?n/r? -rf x"] {
+        let found = read(text).findings;
+        let dynamic = |finding: &Finding| finding.hard == Hard::DynamicProgram;
+        assert!(found.iter().any(dynamic), "{text}: {found:?}");
+    }
+    assert!(
+        read("$CC -o x x.c; \"$PYTHON\" -m pytest")
+            .findings
+            .is_empty()
+    );
+}
+
+#[test]
+fn branches_that_differ_leave_a_variable_unknown() {
+    let found = read("if a; then x=rm; else x=ls; fi; $x -rf /");
+    assert!(
+        found.commands.contains(&"… -rf /".to_owned()),
+        "{:?}",
+        found.commands
+    );
+}
+
+#[test]
+fn texts_no_parser_reads_are_a_finding() {
+    for text in ["rm -rf 'x", "if then", "a | | b", ")("] {
+        let found = read(text).findings;
+        let unread =
+            |finding: &Finding| matches!(finding.hard, Hard::Unparsed | Hard::ParsersDiffer);
+        assert!(found.iter().any(unread), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn hostile_texts_end_soon_and_are_findings() {
+    let deep = format!("{}x{}", "$(".repeat(10_000), ")".repeat(10_000));
+    let long = "a ".repeat(600_000);
+    let loops = "for a in 1 2 3 4 5 6 7 8 9; do ".repeat(12) + "x" + &"; done".repeat(12);
+    let growing = "x=aaaaaaaa; ".to_owned() + &"x=$x$x$x$x; ".repeat(40) + "echo $x";
+    let calls = "f() { g; g; }; g() { f; f; }; f";
+    for text in [
+        &deep,
+        &long,
+        &loops,
+        &growing,
+        calls,
+        "\u{0}",
+        "\u{F0000} x",
+    ] {
+        let found = read(text);
+        assert!(found.commands.len() <= KEPT);
+    }
+    for text in [&deep, &long, &loops] {
+        let found = read(text).findings;
+        assert!(!found.is_empty());
+    }
+}
+
+#[test]
+fn spans_name_the_words_that_cause_a_finding() {
+    let text = "cd x && $UNKNOWN_PROGRAM y";
+    let found = read(text).findings;
+    let span = found
+        .first()
+        .map(|finding| finding.span)
+        .unwrap_or_default();
+    assert_eq!(
+        text.get(span.start as usize..span.end as usize),
+        Some("$UNKNOWN_PROGRAM")
+    );
+}

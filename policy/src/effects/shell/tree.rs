@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Walks the statements of a syntax tree. What a statement prints is what it returns.
+
+use std::cell::RefCell;
+
+use tree_sitter::{Node, Parser, Tree};
+
+use super::super::Hard;
+use super::super::word::{Stream, UNKNOWN};
+use super::expand::{source, span};
+use super::{MADE, Scope, Shell, Value, Variable};
+
+/// Words of a list that a loop is run for one by one.
+const TURNS: usize = 16;
+
+thread_local! {
+    /// Making a parser costs more than parsing a line.
+    static PARSER: RefCell<Option<Parser>> = RefCell::new(made());
+}
+
+fn made() -> Option<Parser> {
+    let mut parser = Parser::new();
+    parser
+        .set_language(&tree_sitter_bash::LANGUAGE.into())
+        .ok()?;
+    Some(parser)
+}
+
+/// The syntax tree of a text; nothing when it could not be made.
+pub(super) fn parse(text: &str) -> Option<Tree> {
+    PARSER.with(|parser| {
+        let mut parser = parser.try_borrow_mut().ok()?;
+        parser.as_mut()?.parse(text, None)
+    })
+}
+
+impl Shell<'_> {
+    /// Parses a text and runs it.
+    pub(super) fn parsed(&mut self, text: &str, stdin: &Stream) -> Stream {
+        let Some(tree) = parse(text) else {
+            self.hard(Hard::Unparsed, Default::default(), "not read as shell");
+            return Stream::default();
+        };
+        if tree.root_node().has_error() {
+            return self.second(text, &tree, stdin);
+        }
+        let before = self.found.findings.len();
+        let out = self.sequence(tree.root_node(), text, stdin);
+        let new = self.found.findings.get(before..).unwrap_or_default();
+        let dynamic = |finding: &super::super::Finding| {
+            matches!(finding.hard, Hard::DynamicProgram | Hard::DynamicCode)
+        };
+        if self.outer.is_none() && new.iter().any(dynamic) {
+            self.compare(text, &tree);
+        }
+        out
+    }
+
+    /// Runs one node.
+    pub(super) fn exec(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        self.deeper(|shell| shell.statement(node, src, stdin))
+    }
+
+    fn statement(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        match node.kind() {
+            "command" => self.simple(node, src, stdin),
+            "pipeline" => self.pipeline(node, src, stdin),
+            "redirected_statement" => self.redirected(node, src, stdin),
+            "variable_assignment" => {
+                self.assign(node, src);
+                Stream::empty()
+            }
+            "declaration_command" | "unset_command" => self.declare(node, src),
+            "function_definition" => {
+                self.define(node, src);
+                Stream::empty()
+            }
+            "if_statement" | "case_statement" => self.branches(node, src, stdin),
+            "for_statement" => self.for_each(node, src, stdin),
+            "while_statement" => self.while_true(node, src, stdin),
+            "subshell" => self.apart(|shell| shell.sequence(node, src, stdin)),
+            "test_command" => {
+                self.inside(node, src);
+                Stream::empty()
+            }
+            "comment" => Stream::empty(),
+            _ => self.sequence(node, src, stdin),
+        }
+    }
+
+    /// Runs the statements among a node's children; what all of them print.
+    pub(super) fn sequence(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let mut out = Stream::empty();
+        let mut cursor = node.walk();
+        let children: Vec<_> = node.named_children(&mut cursor).collect();
+        for child in children {
+            if is_statement(child.kind()) {
+                let printed = self.exec(child, src, stdin);
+                append(&mut out, &printed);
+            } else if child.kind() == "file_redirect" {
+                // `$(< file)`
+                return self.read_from(child, src);
+            } else {
+                self.inside(child, src);
+            }
+        }
+        out
+    }
+
+    fn pipeline(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let mut flow = stdin.clone();
+        let mut cursor = node.walk();
+        let children: Vec<_> = node.named_children(&mut cursor).collect();
+        for child in children {
+            flow = self.exec(child, src, &flow);
+        }
+        flow
+    }
+
+    fn define(&mut self, node: Node<'_>, src: &str) {
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| source(name, src));
+        let body = node
+            .child_by_field_name("body")
+            .map(|body| source(body, src));
+        if let (Some(name), Some(body)) = (name, body) {
+            self.scope
+                .functions
+                .insert(name.to_owned(), body.to_owned());
+        }
+    }
+
+    /// Runs all branches, each from where the first began; a variable that they leave different is
+    /// unknown from there on.
+    fn branches(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let mut out = Stream::empty();
+        let mut ends: Vec<Scope> = Vec::new();
+        let mut straight = true;
+        let mut cursor = node.walk();
+        let children: Vec<_> = node.named_children(&mut cursor).collect();
+        for child in children {
+            let before = self.scope.clone();
+            let printed = match child.kind() {
+                "elif_clause" | "else_clause" | "case_item" => {
+                    straight = false;
+                    self.exec(child, src, stdin)
+                }
+                kind if is_statement(kind) => self.exec(child, src, stdin),
+                _ => {
+                    self.inside(child, src);
+                    Stream::empty()
+                }
+            };
+            append(&mut out, &printed);
+            if !straight {
+                ends.push(std::mem::replace(&mut self.scope, before));
+            }
+        }
+        for end in ends {
+            merge(&mut self.scope, end);
+        }
+        out
+    }
+
+    fn for_each(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let variable = node
+            .child_by_field_name("variable")
+            .map(|name| source(name, src).to_owned());
+        let Some((variable, body)) = variable.zip(node.child_by_field_name("body")) else {
+            return Stream::default();
+        };
+        let mut words = Vec::new();
+        let mut cursor = node.walk();
+        let values: Vec<_> = node.children_by_field_name("value", &mut cursor).collect();
+        let listed = !values.is_empty();
+        for value in values {
+            words.extend(self.fields(value, src));
+        }
+        if !listed {
+            let given = self.scope.arguments.clone();
+            words.extend(given.into_iter().map(|value| super::super::word::Arg {
+                text: value.text,
+                taint: value.taint,
+                ..Default::default()
+            }));
+        }
+        let more = words.len() > TURNS || words.is_empty();
+        words.truncate(TURNS);
+        let mut turns: Vec<Value> = words
+            .into_iter()
+            .map(|word| Value {
+                text: word.text,
+                taint: word.taint,
+            })
+            .collect();
+        if more {
+            turns.push(Value::known(&UNKNOWN.to_string()));
+        }
+        let mut out = Stream::empty();
+        for turn in turns {
+            self.scope
+                .variables
+                .insert(variable.clone(), Variable::One(turn));
+            let printed = self.exec(body, src, stdin);
+            append(&mut out, &printed);
+        }
+        out
+    }
+
+    /// Runs condition and body once, or for each line when the condition reads known lines.
+    fn while_true(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let condition = node.child_by_field_name("condition");
+        let Some((condition, body)) = condition.zip(node.child_by_field_name("body")) else {
+            return Stream::default();
+        };
+        let reads = source(condition, src)
+            .split_whitespace()
+            .any(|word| word == "read");
+        let lines: Vec<Stream> = match &stdin.text {
+            Some(text) if reads => {
+                let line = |line: &str| Stream {
+                    text: Some(line.to_owned()),
+                    taint: stdin.taint.clone(),
+                };
+                text.lines().take(TURNS).map(line).collect()
+            }
+            _ => vec![stdin.clone()],
+        };
+        let mut out = Stream::empty();
+        for line in lines {
+            let printed = self.exec(condition, src, &line);
+            append(&mut out, &printed);
+            let printed = self.exec(body, src, &line);
+            append(&mut out, &printed);
+        }
+        out
+    }
+
+    /// A statement with redirections around it.
+    fn redirected(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
+        let flow = self.redirections(node, src, stdin);
+        let mut out = match node.child_by_field_name("body") {
+            Some(body) => self.exec(body, src, &flow.stdin),
+            None => Stream::empty(),
+        };
+        out = self.poured(out, &flow, span(node));
+        for pipe in flow.pipes {
+            out = self.exec(pipe, src, &out);
+        }
+        for next in flow.then {
+            let printed = self.exec(next, src, stdin);
+            append(&mut out, &printed);
+        }
+        out
+    }
+}
+
+fn is_statement(kind: &str) -> bool {
+    kind.ends_with("_statement")
+        || matches!(
+            kind,
+            "command"
+                | "pipeline"
+                | "list"
+                | "subshell"
+                | "negated_command"
+                | "test_command"
+                | "variable_assignment"
+                | "variable_assignments"
+                | "declaration_command"
+                | "unset_command"
+                | "function_definition"
+                | "do_group"
+                | "else_clause"
+                | "elif_clause"
+                | "case_item"
+                | "program"
+                | "ERROR"
+        )
+}
+
+/// Both, one after the other.
+pub(super) fn append(out: &mut Stream, more: &Stream) {
+    out.taint.join(&more.taint);
+    out.text = match (out.text.take(), &more.text) {
+        (Some(mut text), Some(more)) if text.len() + more.len() <= MADE => {
+            text.push_str(more);
+            Some(text)
+        }
+        _ => None,
+    };
+}
+
+/// Takes over another branch's end.
+fn merge(scope: &mut Scope, end: Scope) {
+    for (name, value) in end.variables {
+        match scope.variables.get(&name) {
+            Some(mine) if *mine == value => {}
+            Some(mine) => {
+                let taint = |variable: &Variable| match variable {
+                    Variable::One(value) => value.taint.clone(),
+                    Variable::Many(values) => values
+                        .first()
+                        .map(|value| value.taint.clone())
+                        .unwrap_or_default(),
+                };
+                let mut both = taint(mine);
+                both.join(&taint(&value));
+                let unknown = Value {
+                    text: UNKNOWN.to_string(),
+                    taint: both,
+                };
+                scope.variables.insert(name, Variable::One(unknown));
+            }
+            None => {
+                scope.variables.insert(name, value);
+            }
+        }
+    }
+    scope.functions.extend(end.functions);
+    scope.aliases.extend(end.aliases);
+    if scope.cwd != end.cwd {
+        scope.cwd = None;
+    }
+}
