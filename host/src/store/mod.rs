@@ -9,27 +9,30 @@
 //! nearly every command would pay fsyncs for it; SQLite does so by itself every thousand pages.
 
 mod damage;
+mod file;
 mod tasks;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 
-use crate::folders::{self, FolderError, Folders};
+use crate::folders::{FolderError, Folders};
 pub use damage::{Damaged, RowError, Wreck};
+use file::PATIENCE;
+pub(crate) use file::{File, open};
 pub(crate) use tasks::now_ms;
 pub use tasks::{Process, State, Task};
 
-/// Version of the tables, in `user_version`.
-const SCHEMA: i32 = 1;
-
-/// How long a command waits for another's write.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long a supervisor waits that has a guest to serve meanwhile.
 const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+
+const FILE: File = File {
+    name: "ampoule.db",
+    schema: 1,
+    synchronous: "NORMAL",
+    tables: TABLES,
+};
 
 const TABLES: &str = "
 CREATE TABLE tasks (
@@ -54,13 +57,15 @@ pub enum StoreError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// A newer version wrote it.
-    #[error("the store {} was written by a newer version (tables {found}, this one knows {SCHEMA}); \
+    #[error("the store {} was written by a newer version (tables {found}, this one knows {known}); \
              use that version, or set XDG_STATE_HOME to another folder", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: i32,
+        /// Ours.
+        known: i32,
     },
     /// The disk is full.
     #[error("no space is left for the store {}; free some disk", path.display())]
@@ -109,71 +114,8 @@ impl Store {
     /// # Errors
     /// As [`StoreError`] says; a newer store is never touched.
     pub fn open(folders: &Folders) -> Result<Self, StoreError> {
-        folders::make_private(&folders.state)?;
-        let path = folders.state.join("ampoule.db");
-        let db = Connection::open(&path).map_err(|e| failed(&path, e))?;
-        let store = Self { db, path };
-        store.prepare()?;
-        Ok(store)
-    }
-
-    fn prepare(&self) -> Result<(), StoreError> {
-        let failed = |e| failed(&self.path, e);
-        self.db.busy_timeout(PATIENCE).map_err(failed)?;
-        self.db
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-            .map_err(failed)?;
-        self.db
-            .pragma_update(None, "synchronous", "NORMAL")
-            .map_err(failed)?;
-        match self.version()? {
-            0 => self.create(),
-            SCHEMA => Ok(()),
-            found => Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-            }),
-        }
-    }
-
-    fn version(&self) -> Result<i32, StoreError> {
-        self.db
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(|e| failed(&self.path, e))
-    }
-
-    /// Makes the tables, unless another process does so at this moment.
-    fn create(&self) -> Result<(), StoreError> {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            match self.try_create() {
-                Ok(()) => return Ok(()),
-                // Changing the journal does not wait for others as other statements do.
-                Err(e)
-                    if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                        && Instant::now() < give_up =>
-                {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(e) => return Err(failed(&self.path, e)),
-            }
-        }
-    }
-
-    fn try_create(&self) -> rusqlite::Result<()> {
-        self.db.pragma_update(None, "journal_mode", "WAL")?;
-        let exclusive = TransactionBehavior::Immediate;
-        let transaction = rusqlite::Transaction::new_unchecked(&self.db, exclusive)?;
-        let version: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version != 0 {
-            return Ok(());
-        }
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
-        transaction.commit()?;
-        // So that the file itself says what it is, and not only its log.
-        self.db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        let (db, path) = open(folders, &FILE)?;
+        Ok(Self { db, path })
     }
 
     /// Has every write fail, as on a full disk.
@@ -189,7 +131,7 @@ impl Store {
     }
 }
 
-fn failed(path: &Path, source: rusqlite::Error) -> StoreError {
+pub(crate) fn failed(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     if source.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         return StoreError::Full { path };

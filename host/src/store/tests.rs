@@ -137,7 +137,7 @@ fn many_processes_make_and_use_it_at_once() {
 fn a_file_that_is_no_store_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folders = Folders::below(dir.path());
-    folders::make_private(&folders.state).unwrap();
+    crate::folders::make_private(&folders.state).unwrap();
     std::fs::write(folders.state.join("ampoule.db"), [7; 4096]).unwrap();
     let error = Store::open(&folders).unwrap_err().to_string();
     assert!(error.contains("ampoule.db"), "{error}");
