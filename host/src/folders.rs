@@ -4,7 +4,7 @@
 //! | folder | holds |
 //! | --- | --- |
 //! | data | `store/<sha256>`, `images/<name>.json` |
-//! | state | `ampoule.db`, `tasks/<id>/` with a task's log |
+//! | state | `ampoule.db`, `approvals.db`, `tasks/<id>/` with a task's log |
 //! | cache | `build/`, `workspaces/` |
 //! | runtime | `<id>/` with sockets and locks of one running task |
 

@@ -19,6 +19,7 @@
 //! It depends on `vmm` (its configuration and control messages), `protocol` and `images`.
 
 pub mod api;
+pub mod approvals;
 pub mod cli;
 pub mod copy;
 pub mod doctor;

@@ -25,9 +25,30 @@ pub fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// The text with each such character written out (`\n`, `\u{202e}`), for what a person decides
+/// upon: what was hidden is seen.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || misleads(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_hidden_is_seen() {
+        let hostile = "a\u{1b}[2J\nb\u{202e}c\u{200b}größe";
+        assert_eq!(escaped(hostile), r"a\u{1b}[2J\nb\u{202e}c\u{200b}größe");
+    }
 
     #[test]
     fn nothing_moves_the_cursor_or_turns_the_line() {

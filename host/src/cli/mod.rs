@@ -3,6 +3,7 @@
 //!
 //! Data goes to stdout, all else to stderr. Errors are one line, the whole chain of them.
 
+mod approvals;
 mod complaint;
 mod cp;
 mod doctor;
@@ -32,6 +33,7 @@ use std::io::{self, Write};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::api::ClientError;
+use crate::approvals::ApprovalsError;
 use crate::copy::CopyError;
 use crate::folders::{FolderError, Folders};
 use crate::image::{ImageError, MakeError};
@@ -77,6 +79,7 @@ enum Command {
     Cp(cp::Cp),
     Rm(rm::Rm),
     Prune(prune::Prune),
+    Approvals(approvals::Approvals),
     #[command(subcommand)]
     Image(image::Image),
     Doctor(doctor::Doctor),
@@ -122,6 +125,9 @@ pub enum CliError {
     /// A copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// Approvals.
+    #[error(transparent)]
+    Approvals(#[from] ApprovalsError),
     /// A stream or file of ours.
     #[error("{what}")]
     Io {
@@ -235,6 +241,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Cp(cp) => cp.execute(&folders),
         Command::Rm(rm) => rm.execute(&folders),
         Command::Prune(prune) => prune.execute(&folders),
+        Command::Approvals(approvals) => approvals.execute(&folders),
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),

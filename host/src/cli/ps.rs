@@ -51,37 +51,9 @@ impl Ps {
 
 fn line(task: &Task, now_ms: i64) -> String {
     let age = u64::try_from(now_ms.saturating_sub(task.created_ms)).unwrap_or(0);
-    let age = age_of(Duration::from_millis(age));
+    let age = values::one_unit(Duration::from_millis(age));
     let command = printable(&task.spec.command_line());
     let command: String = command.chars().take(COMMAND).collect();
     let (id, state, image) = (task.id.as_str(), view::state(task), &task.spec.image);
     format!("{id:<8}  {state:<16}  {age:<8}  {image:<12}  {command}")
-}
-
-/// Short: whole seconds, minutes, hours or days.
-fn age_of(age: Duration) -> String {
-    let seconds = age.as_secs();
-    let unit = [86_400, 3600, 60, 1]
-        .into_iter()
-        .find(|unit| seconds >= *unit)
-        .unwrap_or(1);
-    values::show(Duration::from_secs((seconds / unit * unit).max(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_has_one_unit() {
-        for (seconds, text) in [
-            (0, "1s"),
-            (59, "59s"),
-            (61, "1m"),
-            (7300, "2h"),
-            (90_000, "1d"),
-        ] {
-            assert_eq!(age_of(Duration::from_secs(seconds)), text);
-        }
-    }
 }

@@ -201,6 +201,17 @@ pub fn show(duration: Duration) -> String {
     text
 }
 
+/// Short: whole seconds, minutes, hours or days.
+#[must_use]
+pub fn one_unit(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let unit = [86_400, 3600, 60, 1]
+        .into_iter()
+        .find(|unit| seconds >= *unit)
+        .unwrap_or(1);
+    show(Duration::from_secs((seconds / unit * unit).max(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +277,19 @@ mod tests {
             assert!(duration(text).is_err(), "{text}");
         }
         assert_eq!(grace("0s"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_age_has_one_unit() {
+        for (seconds, text) in [
+            (0, "1s"),
+            (59, "59s"),
+            (61, "1m"),
+            (7300, "2h"),
+            (90_000, "1d"),
+        ] {
+            assert_eq!(one_unit(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

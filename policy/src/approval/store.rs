@@ -52,7 +52,7 @@ pub enum StoreError {
     #[error("the approval {0} was changed by somebody else at this moment")]
     Conflict(ItemId),
     /// It cannot be read back. The others can.
-    #[error("the record of approval {id} is damaged")]
+    #[error("the record of approval {id} is damaged and allows nothing")]
     Damaged {
         /// Its name, as far as that can be read.
         id: String,

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ampoule approvals approve`, `deny`, `comment` and `revoke`.
+
+use clap::Args;
+use policy::approval::event::{Missing, Yes};
+use policy::approval::item::Speaker;
+use policy::approval::{Change, Event, Extent, GrantId, Item, ItemId, Person, desk};
+
+use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
+use crate::cli::{CliError, say};
+use crate::folders::Folders;
+
+/// Allow what waits: once, unless it says otherwise
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// The approval: its id or the beginning of it
+    id: String,
+    /// This root action and what it starts (the default)
+    #[arg(long, conflicts_with_all = ["hours", "propose"])]
+    once: bool,
+    /// The very same again, too, for so many hours
+    #[arg(long = "for", value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+    hours: Option<u32>,
+    /// Once, and write a line for the operator's policy, to be reviewed; nothing applies it
+    #[arg(long, conflicts_with = "hours")]
+    propose: bool,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// The revision that was looked at, as `show` says it
+    #[arg(long, value_name = "N")]
+    revision: Option<u32>,
+}
+
+impl Approve {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let store = super::open(folders)?;
+        let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
+        let item = desk::look(&store, &id, now_ms()).map_err(super::list::failed)?;
+        let yes = Yes {
+            seen: self.revision.map_or_else(|| seen(&item, &by), Ok)?,
+            by,
+            extent: match self.hours {
+                Some(hours) => Extent::Hours(hours),
+                None if self.propose => Extent::Proposal,
+                None => Extent::Once,
+            },
+            note: self.note,
+        };
+        let item = act(&store, &id, &Event::Approve(yes))?;
+        if self.propose {
+            let votes = item.last().into_iter().flat_map(|portion| &portion.votes);
+            let proposal = votes
+                .filter_map(|vote| vote.proposal.as_deref())
+                .next_back();
+            say(proposal.unwrap_or_default())?;
+        }
+        Ok(0)
+    }
+}
+
+/// The revision a person has seen: the only one there was, or the one they were shown.
+fn seen(item: &Item, by: &Person) -> Result<u32, CliError> {
+    let revision = item.revision();
+    let shown = item
+        .last()
+        .is_some_and(|portion| portion.shown.contains_key(by));
+    if revision > 1 && item.state().waits() && !shown {
+        let id = item.id();
+        let text = format!(
+            "approval {id} has changed since it was first asked, and you have not seen that; \
+             look at it with `ampoule approvals show {id}`, then decide"
+        );
+        return Err(CliError::Usage(text));
+    }
+    Ok(revision)
+}
+
+/// Refuse what waits
+#[derive(Debug, Args)]
+pub(super) struct Deny {
+    /// The approval: its id or the beginning of it
+    id: String,
+    /// Why; the agent is told
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+}
+
+impl Deny {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let store = super::open(folders)?;
+        let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
+        let note = self.note;
+        act(&store, &id, &Event::Deny { by, note })?;
+        Ok(0)
+    }
+}
+
+/// Ask or note something about what waits
+#[derive(Debug, Args)]
+pub(super) struct Comment {
+    /// The approval: its id or the beginning of it
+    id: String,
+    /// What
+    text: String,
+}
+
+impl Comment {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let store = super::open(folders)?;
+        let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
+        let (by, text) = (Speaker::Person(by), self.text);
+        act(&store, &id, &Event::Comment { by, text })?;
+        Ok(0)
+    }
+}
+
+/// Take back what was approved
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// The grant, or the approval whose grants are all taken back
+    id: String,
+}
+
+impl Revoke {
+    pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
+        let store = super::open(folders)?;
+        let by = who().map_err(ApprovalsError::from)?;
+        let (id, portion) = match self.id.split_once('.') {
+            None => (store.find(&self.id)?, None),
+            Some((prefix, _)) => {
+                let not = |_| ApprovalsError::NotAnId(self.id.clone());
+                let grant: GrantId = self.id.to_ascii_lowercase().parse().map_err(not)?;
+                (store.find(prefix)?, Some(grant.portion))
+            }
+        };
+        act(&store, &id, &Event::Revoke { by, portion })?;
+        Ok(0)
+    }
+}
+
+/// Takes an event to an item and says what it came to.
+fn act(store: &Approvals, id: &ItemId, event: &Event) -> Result<Item, CliError> {
+    let (item, change) = desk::act(store, id, event, now_ms()).map_err(ApprovalsError::from)?;
+    say(&format!("{id} {}", said(change)))?;
+    Ok(item)
+}
+
+fn said(change: Change) -> String {
+    match change {
+        Change::Approved => "approved".to_owned(),
+        Change::Denied => "denied".to_owned(),
+        Change::Commented => "commented".to_owned(),
+        Change::Revoked => "revoked".to_owned(),
+        Change::Counted(missing) => waits(missing),
+        _ => "unchanged".to_owned(),
+    }
+}
+
+/// Who is still needed.
+pub(super) fn waits(missing: Missing) -> String {
+    let people = match missing.more {
+        0 | 1 => "waits for one more person".to_owned(),
+        more => format!("waits for {more} more people"),
+    };
+    match missing.another {
+        true => format!("{people}, not only who started the task"),
+        false => people,
+    }
+}

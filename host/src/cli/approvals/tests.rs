@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The sub-command, on a store of its own.
+
+use clap::Parser;
+use policy::approval::desk;
+use policy::approval::event::{Event, Extent, Yes};
+use policy::approval::{Grants, Item, Rules, State};
+
+use super::*;
+use crate::approvals::sample::{ask, asked, item, put};
+use crate::approvals::{now_ms, who};
+use crate::cli::chain;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    approvals: Approvals,
+}
+
+fn parse(line: &str) -> Result<Approvals, clap::Error> {
+    Line::try_parse_from(line.split_whitespace()).map(|line| line.approvals)
+}
+
+fn run(folders: &Folders, line: &str) -> Result<u8, String> {
+    let done = parse(line).unwrap().execute(folders);
+    done.map_err(|error| chain(&error))
+}
+
+fn with_items(names: &[&str]) -> (tempfile::TempDir, Folders) {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = Folders::below(dir.path());
+    let store = open(&folders).unwrap();
+    for name in names {
+        asked(&store, name);
+    }
+    (dir, folders)
+}
+
+fn stored(folders: &Folders, name: &str) -> Item {
+    item(&open(folders).unwrap(), &name.parse().unwrap())
+}
+
+#[test]
+fn wrong_command_lines_are_not_understood() {
+    for line in [
+        "approvals approve",
+        "approvals approve a --for",
+        "approvals approve a --for 0",
+        "approvals approve a --for 1h",
+        "approvals approve a --for 2 --once",
+        "approvals approve a --for 2 --propose",
+        "approvals comment a",
+        "approvals deny",
+        "approvals --json show a",
+        "approvals no-such",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+    for line in [
+        "approvals",
+        "approvals --all --json",
+        "approvals ls -a",
+        "approvals grants",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_decision_is_made_once_and_by_the_beginning_of_an_id() {
+    let (_dir, folders) = with_items(&["k3aa", "k4bb"]);
+    assert_eq!(
+        run(&folders, "approvals approve k3 --for 2 --note fine"),
+        Ok(0)
+    );
+    let decision = stored(&folders, "k3aa")
+        .last()
+        .unwrap()
+        .decision
+        .clone()
+        .unwrap();
+    assert_eq!((decision.state, decision.hours), (State::Approved, 2));
+    assert_eq!(decision.by, [who().unwrap()]);
+    let late = run(&folders, "approvals deny k3").unwrap_err();
+    assert!(late.contains("is approved already by"), "{late}");
+    assert!(late.contains("can be revoked"), "{late}");
+    assert_eq!(run(&folders, "approvals deny k4 --note no"), Ok(0));
+    assert_eq!(stored(&folders, "k4bb").state(), State::Denied);
+    for (line, said) in [
+        (
+            "approvals approve k",
+            "the beginning of 2 approvals: k3aa, k4bb",
+        ),
+        ("approvals approve z", "there is no approval z"),
+        ("approvals approve ..", "not an approval"),
+        ("approvals revoke k3.0", "not an approval"),
+        ("approvals revoke k4", "no approval to take back"),
+    ] {
+        let error = run(&folders, line).unwrap_err();
+        assert!(error.contains(said) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn hours_beyond_the_limit_are_refused_and_nothing_is_decided() {
+    let (_dir, folders) = with_items(&["aaaa"]);
+    let error = run(&folders, "approvals approve aaaa --for 25").unwrap_err();
+    assert!(error.contains("from 1 to 24"), "{error}");
+    assert_eq!(stored(&folders, "aaaa").state(), State::Pending);
+}
+
+#[test]
+fn a_comment_leaves_it_open() {
+    let (_dir, folders) = with_items(&["aaaa"]);
+    assert_eq!(run(&folders, "approvals comment aaaa why?"), Ok(0));
+    assert_eq!(stored(&folders, "aaaa").state(), State::Commented);
+    assert_eq!(run(&folders, "approvals approve aaaa --once"), Ok(0));
+}
+
+#[test]
+fn a_grant_is_taken_back_by_its_name() {
+    let (_dir, folders) = with_items(&["aaaa"]);
+    run(&folders, "approvals approve aaaa").unwrap();
+    let live = |folders: &Folders| {
+        let items = [stored(folders, "aaaa")];
+        Grants::of(&items)
+            .all()
+            .filter(|grant| grant.is_live(now_ms()))
+            .count()
+    };
+    assert_eq!(live(&folders), 1);
+    assert!(run(&folders, "approvals revoke aaaa.2").is_err());
+    assert_eq!(run(&folders, "approvals revoke aa.1"), Ok(0));
+    assert_eq!(live(&folders), 0);
+    for line in [
+        "approvals grants --all",
+        "approvals grants --json",
+        "approvals ls -a --json",
+    ] {
+        assert_eq!(run(&folders, line), Ok(0));
+    }
+}
+
+#[test]
+fn what_changed_unseen_has_to_be_looked_at_first() {
+    let (_dir, folders) = with_items(&[]);
+    let store = open(&folders).unwrap();
+    let mut first = ask("aaaa", "build");
+    first.root = "root".into();
+    let mut second = ask("bbbb", "src");
+    second.root = "root".into();
+    put(&store, &first);
+    assert_eq!(put(&store, &second).id().as_str(), "aaaa");
+    let error = run(&folders, "approvals approve aaaa").unwrap_err();
+    assert!(error.contains("ampoule approvals show aaaa"), "{error}");
+    let error = run(&folders, "approvals approve aaaa --revision 1").unwrap_err();
+    assert!(error.contains("look at it again"), "{error}");
+    assert_eq!(run(&folders, "approvals show aaaa"), Ok(0));
+    assert_eq!(run(&folders, "approvals approve aaaa"), Ok(0));
+    assert_eq!(stored(&folders, "aaaa").state(), State::Approved);
+}
+
+#[test]
+fn looking_at_it_starts_the_clock_of_the_decision() {
+    let (_dir, folders) = with_items(&["aaaa"]);
+    run(&folders, "approvals show aaaa --json").unwrap();
+    let shown = stored(&folders, "aaaa").last().unwrap().shown.clone();
+    assert_eq!(shown.keys().collect::<Vec<_>>(), [&who().unwrap()]);
+}
+
+#[test]
+fn a_page_has_all_that_a_person_needs_and_nothing_of_it_moves_the_cursor() {
+    let (_dir, folders) = with_items(&[]);
+    let store = open(&folders).unwrap();
+    let hostile = "x\u{1b}[2J\u{202e}\napproval   fine";
+    let mut hostile = ask("aaaa", hostile);
+    hostile.rules = Rules {
+        quorum: 2,
+        ..Rules::default()
+    };
+    hostile.question.blast = serde_json::json!({"hosts": ["a\u{200b}b"]});
+    let page = show::text(&put(&store, &hostile), now_ms());
+    for part in [
+        "APPROVAL    aaaa, revision 1",
+        "pending, waits for 2 more people; a no in ",
+        "            | approval   fine",
+        "(the agent's words)",
+        r"$'x\u{1b}[2J\u{202e}\napproval   fine'",
+        "high     delete",
+        "what is only there is gone (rm:recursive)",
+        "risk        42.3 %",
+        "            deletes the only copy",
+        "safer       git clean -n shows what would go",
+        "before      of the like 0 approved, 0 denied, 0 not answered",
+        "policies    ask-delete",
+        r#"reaches     hosts: ["a\u{200b}b"]"#,
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let odd = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{200b}".contains(c);
+    assert!(!page.contains(odd), "{page}");
+    assert!(
+        page.lines().all(|line| !line.starts_with("approval")),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_page_shows_what_was_added_and_what_was_decided() {
+    let (_dir, folders) = with_items(&[]);
+    let store = open(&folders).unwrap();
+    let mut first = ask("aaaa", "build");
+    first.root = "root".into();
+    let id = put(&store, &first).id().clone();
+    run(&folders, "approvals approve aaaa --note fine").unwrap();
+    let mut second = ask("bbbb", "src");
+    second.root = "root".into();
+    put(&store, &second);
+    let yes = Yes {
+        by: "ada".parse().unwrap(),
+        seen: 2,
+        extent: Extent::Hours(3),
+        note: None,
+    };
+    let (item, _) = desk::act(&store, &id, &Event::Approve(yes), now_ms()).unwrap();
+    let page = show::text(&item, now_ms());
+    for part in [
+        "PART        1, approved",
+        "PART        2, approved",
+        "adds        high     delete       /workspace/src",
+        "for 3h",
+        ": fine",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
+fn a_damaged_approval_keeps_nobody_from_the_others() {
+    let (_dir, folders) = with_items(&["aaaa", "bbbb"]);
+    let db = rusqlite::Connection::open(open(&folders).unwrap().path()).unwrap();
+    db.execute("UPDATE items SET item = '{' WHERE id = 'aaaa'", [])
+        .unwrap();
+    assert_eq!(run(&folders, "approvals"), Ok(0));
+    assert_eq!(run(&folders, "approvals approve bbbb"), Ok(0));
+    let error = run(&folders, "approvals approve aaaa").unwrap_err();
+    assert!(
+        error.contains("approval aaaa is damaged and allows nothing"),
+        "{error}"
+    );
+}
