@@ -118,6 +118,9 @@ pub struct Effect {
     pub harm: Harm,
     /// To what.
     pub target: Target,
+    /// The folder that a relative path in the target starts from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
     /// Which words cause it.
     pub span: Span,
     /// The rule that says so: `git:push-force`.
@@ -133,7 +136,7 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// An effect; span and `via` are filled in by who runs the command.
+    /// An effect; folder, span and `via` are filled in by who runs the command.
     pub fn new(
         kind: Kind,
         harm: Harm,
@@ -145,6 +148,7 @@ impl Effect {
             kind,
             harm,
             target,
+            cwd: None,
             span: Span::default(),
             rule: rule.into(),
             why: why.into(),
