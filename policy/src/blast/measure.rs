@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::paths::{Spot, Written, below};
 use super::summary::{plain, shown};
 use super::{Blast, Entry, Look, Recovery, Review, Source, Step, Tally, What, Workspace, glob};
-use crate::effects::place::{Area, Setting};
+use crate::effects::place::{Area, Setting, secret};
 use crate::effects::{Analysis, Effect, Harm, Kind, Target};
 
 /// How much is looked at.
@@ -368,9 +368,9 @@ impl<'w> Meter<'w> {
     }
 
     fn credential(&mut self, entry: &Entry) {
-        let setting = self.setting();
-        if setting.place(&entry.path, None).secret {
-            let name = shown(setting, &entry.path);
+        // All that is asked of the place, since it is asked of every file.
+        if secret(&entry.path) {
+            let name = shown(self.setting(), &entry.path);
             put(&mut self.blast.credentials, name, &mut self.blast.partial);
         }
     }

@@ -218,3 +218,9 @@ pub struct Resource {
 pub fn regenerable(place: Place) -> bool {
     place.area == crate::effects::Area::Build && !place.secret && !place.startup
 }
+
+/// Whether keys, tokens or passwords are kept under such a name.
+#[must_use]
+pub fn secret(path: &str) -> bool {
+    crate::effects::place::secret(path)
+}

@@ -227,7 +227,7 @@ fn elsewhere(path: &str) -> Area {
 }
 
 /// Whether keys, tokens or passwords are kept under such a name.
-fn secret(path: &str) -> bool {
+pub(crate) fn secret(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     if name.ends_with(".pub") || name == "known_hosts" {
         return false;
