@@ -15,8 +15,10 @@
 //!    signals, the clients of `exec`, `cp`, `stop` and `kill` ([`api`]), the clock.
 //! 6. [`supervise::verdict`] says how it ended, [`store`] records it, [`logs`] kept the output.
 //!
+//! [`workspace`] is the folder that `policy` counts a blast radius in.
+//!
 //! One process, one thread, one task; processes share the store and the images and nothing else.
-//! It depends on `vmm` (its configuration and control messages), `protocol` and `images`.
+//! It depends on `vmm` (its configuration and control messages), `protocol`, `policy` and `images`.
 
 pub mod api;
 pub mod approvals;
@@ -37,6 +39,7 @@ pub mod sys;
 pub mod task;
 pub mod template;
 pub mod text;
+pub mod workspace;
 
 /// Fills `bytes` with random ones from the kernel.
 ///
