@@ -14,8 +14,8 @@ mod system;
 mod tables;
 mod wrappers;
 
-pub(crate) use files::write_to;
-pub(crate) use network::dev_tcp;
+pub use files::write_to;
+pub use network::dev_tcp;
 
 use super::place::{Place, Setting};
 use super::word::{Arg, Stream};
