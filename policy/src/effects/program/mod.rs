@@ -10,6 +10,8 @@ mod interpreters;
 mod lexicon;
 mod network;
 pub mod options;
+#[cfg(test)]
+mod readers_testing;
 mod system;
 mod tables;
 mod wrappers;
@@ -28,7 +30,8 @@ pub struct Call<'a> {
     pub name: &'a str,
     /// Its arguments, without the program.
     pub args: &'a [Arg],
-    /// What it reads, here-documents included.
+    /// What it reads, here-documents included; [`Stream::empty`] when nothing is piped in, as a
+    /// stream that is not known is one that another command makes.
     pub stdin: &'a Stream,
     /// The folder it runs in, if known.
     pub cwd: Option<&'a str>,
