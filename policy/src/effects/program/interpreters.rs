@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-//! Programs that run code: `sh`, `python3`, `node`, `make`.
-
-use super::{Call, Outcome};
-
-/// What it would do, or nothing when the program is none of these.
-pub(super) fn run(_: &Call) -> Option<Outcome> {
-    None
-}
