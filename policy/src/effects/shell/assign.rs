@@ -101,7 +101,7 @@ impl Shell<'_> {
             );
         } else if is(COMMANDS) && value.text.contains([' ', ';', '|', '/']) {
             self.under(name, |shell| {
-                shell.nested(&value.text, at, &Stream::default())
+                shell.nested(&value.text, at, &Stream::empty())
             });
         } else if matches!(name, "HISTFILE" | "HISTSIZE" | "HISTFILESIZE") && !name.is_empty() {
             let hides = matches!(value.text.as_str(), "/dev/null" | "0" | "");

@@ -237,7 +237,7 @@ impl Shell<'_> {
         if let Some(code) = args.iter().find(|arg| !arg.text.starts_with('-')) {
             let code = code.clone();
             if args.len() > 1 && !code.text.is_empty() {
-                self.under("trap", |shell| shell.made_code(&code, &Stream::default()));
+                self.under("trap", |shell| shell.made_code(&code, &Stream::empty()));
             }
         }
     }

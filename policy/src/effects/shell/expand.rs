@@ -204,15 +204,15 @@ impl Shell<'_> {
                 .replace("\\\\", "\\");
             if inner.contains('\\') || inner.contains('`') {
                 let outer = self.outer.unwrap_or_else(|| span(node));
-                return self.apart(|shell| shell.nested(&inner, outer, &Stream::default()));
+                return self.apart(|shell| shell.nested(&inner, outer, &Stream::empty()));
             }
         }
-        self.apart(|shell| shell.sequence(node, src, &Stream::default()))
+        self.apart(|shell| shell.sequence(node, src, &Stream::empty()))
     }
 
     /// A file that stands for what a command prints or reads.
     fn process(&mut self, node: Node<'_>, src: &str) -> String {
-        let out = self.apart(|shell| shell.sequence(node, src, &Stream::default()));
+        let out = self.apart(|shell| shell.sequence(node, src, &Stream::empty()));
         self.substitutions = self.substitutions.saturating_add(1);
         let path = format!("/dev/fd/{}", 62 + self.substitutions);
         self.written.insert(path.clone(), out);

@@ -34,7 +34,7 @@ impl Shell<'_> {
             }
             Run::File { ref path, .. } => {
                 let unread = path.text.clone();
-                let out = self.script(&run, &Stream::default());
+                let out = self.script(&run, &Stream::empty());
                 out.unwrap_or_else(|| {
                     let text = format!("{unread} could not be read");
                     self.hard(Hard::UnreadScript, at, &text);
@@ -63,7 +63,7 @@ impl Shell<'_> {
     /// Code of another language than shell.
     fn code(&mut self, language: &str, text: &str, at: Span) -> Stream {
         let cwd = self.scope.cwd.clone();
-        let stdin = Stream::default();
+        let stdin = Stream::empty();
         let call = Call {
             name: language,
             args: &[],
@@ -150,7 +150,7 @@ impl Shell<'_> {
             return Stream::default();
         }
         let cwd = self.scope.cwd.clone();
-        let stdin = Stream::default();
+        let stdin = Stream::empty();
         let call = Call {
             name: tool,
             args: &[],

@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
 
     /// Reads a text of shell.
     pub fn text(&mut self, text: &str) {
-        self.shell.text(text, &Stream::default());
+        self.shell.text(text, &Stream::empty());
     }
 
     /// Reads a program with its arguments: no expansion takes place.
@@ -111,7 +111,7 @@ impl<'a> Session<'a> {
             }
         });
         let words = words.collect();
-        self.shell.words(words, &Stream::default());
+        self.shell.words(words, &Stream::empty());
     }
 
     /// Reads the writing of a file.
@@ -246,6 +246,9 @@ impl<'a> Shell<'a> {
             effect.span = outer;
         } else if effect.span == Span::default() {
             effect.span = span;
+        }
+        if matches!(effect.target, super::Target::Path(..)) && effect.cwd.is_none() {
+            effect.cwd.clone_from(&self.scope.cwd);
         }
         effect.via.splice(0..0, self.via.iter().cloned());
         let known = self.found.effects.contains(&effect);

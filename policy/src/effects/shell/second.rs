@@ -181,7 +181,7 @@ impl Shell<'_> {
         let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
         for item in prefix {
             if let CommandPrefixOrSuffixItem::AssignmentWord(_, word) = item {
-                self.text(&word.value, &Stream::default());
+                self.text(&word.value, &Stream::empty());
             }
         }
         if let Some(name) = &simple.word_or_name {
@@ -197,7 +197,7 @@ impl Shell<'_> {
                     self.strict_redirect(redirect, &mut stdin);
                 }
                 CommandPrefixOrSuffixItem::ProcessSubstitution(_, shell) => {
-                    self.apart(|inner| inner.strict_list(&shell.list, &Stream::default()));
+                    self.apart(|inner| inner.strict_list(&shell.list, &Stream::empty()));
                 }
             }
         }
