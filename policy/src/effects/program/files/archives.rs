@@ -129,7 +129,7 @@ fn commands(options: &Options, outcome: &mut Outcome) {
     for (name, arg, value) in &options.options {
         let Some(arg) = arg else { continue };
         let (text, harm) = match name.as_str() {
-            "--to-command" => (value.as_str(), Harm::Medium),
+            "--to-command" => (value.as_str(), Harm::High),
             "--checkpoint-action" => match value.strip_prefix("exec=") {
                 Some(command) => (command, Harm::High),
                 None => continue,

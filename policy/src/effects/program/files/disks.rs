@@ -80,6 +80,16 @@ fn dd(call: &Call) -> Outcome {
             arg,
         );
     }
+    if let Some((arg, path)) = &source
+        && call.place(path).secret
+    {
+        let system = call.place(path).area == Area::System;
+        let harm = if system { Harm::High } else { Harm::Medium };
+        let why = "secrets would be read";
+        let rule = "secret:read";
+        let effect = Effect::new(Kind::TouchSecret, harm, call.path(path), rule, why);
+        outcome.add(effect, arg);
+    }
     let to = match call.name {
         "ddrescue" => call
             .args

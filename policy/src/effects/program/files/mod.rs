@@ -27,8 +27,9 @@ type Rule = fn(&Call) -> Outcome;
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
-    if let Some(traces) = traces::run(call) {
-        return Some(traces);
+    let found = traces::run(call).or_else(|| volumes::run(call));
+    if found.is_some() {
+        return found;
     }
     // GNU tools on other systems are called `grm`, `gdd`, …
     let plain = || {
@@ -58,7 +59,7 @@ fn rule(name: &str) -> Option<Rule> {
         "chmod" | "chown" | "chgrp" | "chattr" | "setfacl" | "setcap" | "chflags" => modes::run,
         "tar" | "bsdtar" | "unzip" | "zip" | "cpio" | "pax" | "7z" | "7za" | "7zz" | "7zr"
         | "rar" | "unrar" | "bsdcpio" => archives::run,
-        name => return disks::rule(name).or_else(|| volumes::rule(name)),
+        name => return disks::rule(name),
     };
     Some(rule)
 }

@@ -95,7 +95,11 @@ pub(in super::super) fn deleting(call: &Call, arg: &Arg, manner: Manner) -> Opti
         return None;
     }
     let place = place(call, path);
-    let (harm, why) = weigh(place, &whole(call, path), manner, arg.glob);
+    let (harm, why) = if made_elsewhere(call, path, place) {
+        (Harm::Medium, "by its name it can be made again")
+    } else {
+        weigh(place, &whole(call, path), manner, arg.glob)
+    };
     let erased = manner.for_good && !matches!(place.area, Area::Temp | Area::Build | Area::Null);
     let harm = match (erased, place.area) {
         (true, Area::Device) => Harm::Critical,
@@ -118,6 +122,19 @@ pub(in super::super) fn deleting(call: &Call, arg: &Arg, manner: Manner) -> Opti
         }
         _ => effect,
     })
+}
+
+/// Whether it is what a build leaves behind in another project: `~/app/node_modules`.
+fn made_elsewhere(call: &Call, path: &str, place: Place) -> bool {
+    let last = name(path);
+    let deep = whole(call, path).matches('/').count() >= 4;
+    let alike = format!("{}/{last}", call.setting.workspace);
+    matches!(place.area, Area::Home | Area::Outside)
+        && (deep || last == "node_modules")
+        && !matches!(last, "bin" | "logs" | "out" | "tmp" | "Debug" | "Release")
+        && !last.contains('*')
+        && call.place(&alike).area == Area::Build
+        || whole(call, path).contains("/Library/Caches/")
 }
 
 fn weigh(place: Place, path: &str, manner: Manner, glob: bool) -> (Harm, &'static str) {
@@ -171,8 +188,14 @@ const PASSING: &str = "build built builds dist out output outputs tmp temp tempo
 
 fn workspace(place: Place, path: &str, manner: Manner, glob: bool) -> (Harm, &'static str) {
     let last = name(path);
-    if place.secret && !manner.recursive {
-        return (Harm::Medium, "secrets are seldom kept twice");
+    if last.ends_with(".tfstate") {
+        return (Harm::High, "without it nobody knows what was deployed");
+    }
+    let data = [
+        ".db", ".sqlite", ".sqlite3", ".sql", ".dump", ".bak", ".rdb",
+    ];
+    if !manner.recursive && (place.secret || data.iter().any(|end| last.ends_with(end))) {
+        return (Harm::Medium, "secrets and data are seldom kept twice");
     }
     if glob && !manner.recursive {
         return (Harm::Medium, "several files of the workspace");
@@ -219,6 +242,12 @@ fn history(path: &str, manner: Manner) -> (Harm, &'static str) {
     ];
     if path.ends_with(".lock") {
         return (Harm::Low, "a lock that was left behind");
+    }
+    let vital = ["HEAD", "packed-refs", "config"].contains(&name(path))
+        || path.contains("/objects/")
+        || path.contains("/refs/heads/");
+    if vital && !manner.recursive {
+        return (Harm::High, "parts of the history would be lost");
     }
     if passing.iter().any(|end| path.ends_with(end)) || !manner.recursive {
         return (Harm::Medium, "version control keeps its own files there");
@@ -289,7 +318,7 @@ fn system(path: &str, recursive: bool, glob: bool) -> (Harm, &'static str) {
         return (Harm::High, "logs tell what happened");
     }
     let wide = recursive || glob;
-    if (under("/run/") || under("/var/run/")) && !wide {
+    if (under("/run/") || under("/var/run/")) && !wide && !path.ends_with("docker.sock") {
         return (Harm::Low, "a file that a service makes again");
     }
     if (under("/opt/") || under("/srv/") || under("/var/www/") || under("/usr/local/")) && !wide {

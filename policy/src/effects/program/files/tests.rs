@@ -24,7 +24,7 @@ pub(in super::super) fn outcome(line: &str, stdin: &Stream) -> Outcome {
     files::run(&call)
         .or_else(|| network::run(&call))
         .or_else(|| system::run(&call))
-        .unwrap_or_else(|| panic!("nobody knows {line}"))
+        .unwrap_or_default()
 }
 
 fn words(line: &str) -> Vec<Arg> {
@@ -102,6 +102,9 @@ const DELETING_WHAT_HAS_ASK: &str = "rm -rf /
         rm -rf ./*
         rm -rf ..
         rm -rf src
+        rm terraform.tfstate
+        rm -f .git/HEAD
+        rm -rf ~/bin
         rm -rf -- src/
         rm -rf packages/api/migrations
         rm -rf .git
@@ -135,6 +138,9 @@ const DELETING_WHAT_HAS_RUN: &str = "rm notes.txt
         rm -f a.txt b.txt
         rm -rf node_modules
         rm -rf dist build coverage
+        rm -rf ~/app/node_modules ../other/node_modules
+        rm -rf ~/Library/Caches/x
+        rm -f db.sqlite3
         rm -rf target/debug
         rm -rf ./build/*
         rm -rf $X/node_modules
@@ -334,6 +340,7 @@ const DISKS_AND_VOLUMES_ASK: &str = "dd if=/dev/zero of=/dev/sda bs=1M
         dd of=/dev/nvme0n1 if=x.iso
         dd if=/dev/urandom of=/dev/$X
         dd if=x of=/etc/passwd
+        dd if=/etc/shadow
         mkfs.ext4 /dev/sdb1
         mkfs -t xfs -f /dev/sdb
         mkfs.vfat -n BOOT /dev/sdb1

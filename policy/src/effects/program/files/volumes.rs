@@ -5,17 +5,16 @@ use super::super::super::place::Area;
 use super::super::super::{Effect, Harm, Kind};
 use super::super::system::rows::{self, Row, look, row, scan};
 use super::super::{Call, Outcome};
-use super::{Rule, place};
+use super::place;
 use Harm::{Critical, High, Low, Medium};
 use Kind::{Delete, Disrupt, Execute, Read, TouchSecret, Write};
 
-/// The command of this file that has the name.
-pub(super) fn rule(name: &str) -> Option<Rule> {
-    match name {
-        "mount" => Some(mount),
-        "umount" | "unmount" => Some(umount),
-        _ if rows::knows(ROWS, name) => Some(table),
-        _ => None,
+/// What it would do, or nothing when the command is none of these.
+pub(super) fn run(call: &Call) -> Option<Outcome> {
+    match call.name {
+        "mount" => Some(mount(call)),
+        "umount" | "unmount" => Some(umount(call)),
+        _ => table(call),
     }
 }
 
@@ -108,7 +107,7 @@ const CRYPT: &[&str] = &[
     "--pbkdf",
 ];
 
-fn table(call: &Call) -> Outcome {
+fn table(call: &Call) -> Option<Outcome> {
     let valued = match call.name {
         "cryptsetup" => CRYPT,
         _ => &[
@@ -133,7 +132,7 @@ fn table(call: &Call) -> Outcome {
         .copied()
         .filter(|name| !(test && *name == "-t"))
         .collect();
-    rows::run(ROWS, call, &valued).unwrap_or_default()
+    rows::run(ROWS, call, &valued)
 }
 
 fn mount(call: &Call) -> Outcome {

@@ -6,7 +6,7 @@ use super::super::super::{Effect, Harm, Kind, Span, Target};
 use super::super::files::{place, whole, write_to};
 use super::super::system::rows::is_any;
 use super::super::{Call, Outcome};
-use super::payload::{credential, sending};
+use super::payload::{body, credential};
 use super::url::{Near, Url};
 
 /// Most URLs of one command that are looked at.
@@ -118,7 +118,7 @@ impl Exchange {
     /// What leaves in the body, the URL and the headers.
     fn carried(&self, url: &Url, arg: &Arg, outcome: &mut Outcome) {
         for sent in &self.sent {
-            outcome.add(sending(url, &sent.taint), sent);
+            outcome.add(body(url, &sent.taint), sent);
         }
         if let Some(effect) = credential(url, arg, false) {
             outcome.add(effect, arg);

@@ -3,7 +3,7 @@
 
 use super::super::super::word::{Arg, Stream};
 use super::super::super::{Effect, Harm, Kind, Target};
-use super::super::system::rows::scan;
+use super::super::system::rows::{exactly, scan};
 use super::super::{Call, Outcome, Run};
 use super::exchange::Exchange;
 use super::payload::body_file;
@@ -212,53 +212,67 @@ fn wget(call: &Call) -> Outcome {
         urls: options.operands.iter().map(|arg| (*arg).clone()).collect(),
         ..Exchange::default()
     };
-    let mut folder = String::new();
-    let mut named = false;
     for (name, arg, value) in &options.options {
         let arg = with(*arg, value);
         match name.as_str() {
-            "-P" | "--directory-prefix" => folder = format!("{value}/"),
-            "-O" | "--output-document" => {
-                named = true;
-                exchange.prints = value == "-" || value == "/dev/stdout";
-                exchange.outputs.push(arg);
+            "-i" | "--input-file" => {
+                let target = Target::Host(value.clone());
+                let why = "speaks to the hosts that a file names";
+                let rule = "network:connect";
+                let effect = Effect::new(Kind::Connect, Harm::Low, target, rule, why);
+                outcome.add(effect, &arg);
             }
-            "-o" | "--output-file" | "--save-cookies" => exchange.outputs.push(arg),
-            "--post-data" | "--body-data" => exchange.sent.push(arg),
-            "--post-file" | "--body-file" => {
-                let text = format!("@{value}");
-                exchange
-                    .sent
-                    .push(from_file(call, Arg { text, ..arg }, "@"));
-            }
-            "--method" => exchange.method = Some(value.to_ascii_uppercase()),
-            "--header" | "--user" | "--password" | "--http-password" | "-U" | "--user-agent"
-            | "--referer" => exchange.headers.push(arg),
             "--use-askpass" => asks(&arg, value, &mut outcome),
-            "-e" | "--execute" => match value.split_once('=') {
-                Some((key, program)) if key.trim() == "use_askpass" => {
-                    asks(&arg, program.trim(), &mut outcome);
-                }
-                Some((key, proxy)) if key.trim().ends_with("_proxy") => {
-                    outcome
-                        .effects
-                        .push(through(&with(Some(&arg), proxy.trim())));
-                }
-                _ => {}
-            },
-            "--no-check-certificate" => exchange.open = Some(arg.span),
-            _ => {}
+            "-e" | "--execute" => setting(&arg, value, &mut outcome),
+            _ => wget_option(call, name, arg, &mut exchange),
         }
     }
-    let looks = options.has_exactly(&["--spider"]);
-    if !named && !looks && !options.has(&["--delete-after"]) {
-        exchange.keep_by_name();
-        for output in &mut exchange.outputs {
-            output.text.insert_str(0, &folder);
+    let named = options.value(&["-O", "--output-document"]);
+    if named.is_none() && !exactly(&options, "--spider --delete-after") {
+        let folder = options.value(&["-P", "--directory-prefix"]);
+        for url in &mut exchange.urls {
+            let name = Url::read(&url.text).file_name().to_owned();
+            let text = folder.map_or_else(|| name.clone(), |folder| format!("{folder}/{name}"));
+            exchange.outputs.push(Arg {
+                text,
+                ..url.clone()
+            });
         }
     }
     exchange.weigh(call, &mut outcome);
     outcome
+}
+
+fn wget_option(call: &Call, name: &str, arg: Arg, exchange: &mut Exchange) {
+    match name {
+        "-O" | "--output-document" => {
+            exchange.prints = matches!(arg.text.as_str(), "-" | "/dev/stdout");
+            exchange.outputs.push(arg);
+        }
+        "-o" | "--output-file" | "--save-cookies" => exchange.outputs.push(arg),
+        "--post-data" | "--body-data" => exchange.sent.push(arg),
+        "--post-file" | "--body-file" => {
+            let text = format!("@{}", arg.text);
+            let sent = from_file(call, Arg { text, ..arg }, "@");
+            exchange.sent.push(sent);
+        }
+        "--method" => exchange.method = Some(arg.text.to_ascii_uppercase()),
+        "--header" | "--user" | "--password" | "--http-password" | "-U" | "--user-agent"
+        | "--referer" => exchange.headers.push(arg),
+        "--no-check-certificate" => exchange.open = Some(arg.span),
+        _ => {}
+    }
+}
+
+/// `-e name=value`, as in `.wgetrc`.
+fn setting(arg: &Arg, value: &str, outcome: &mut Outcome) {
+    let (key, value) = value.split_once('=').unwrap_or((value, ""));
+    let (key, value) = (key.trim(), value.trim());
+    if key == "use_askpass" {
+        asks(arg, value, outcome);
+    } else if key.ends_with("_proxy") {
+        outcome.effects.push(through(&with(Some(arg), value)));
+    }
 }
 
 /// `wget --use-askpass=program` runs the program.

@@ -5,6 +5,7 @@ use super::super::super::word::{Arg, Taint};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::Call;
 use super::super::files::{content, name};
+use super::super::system::rows::is_any;
 use super::url::{Near, Url};
 
 /// What sending something to somebody comes to.
@@ -74,6 +75,27 @@ pub(super) fn body_file(call: &Call, path: &str) -> Taint {
     taint
 }
 
+/// What something in a request's body comes to. A service's own token may be a part of it, as may
+/// any where tokens are given out.
+pub(super) fn body(to: &Url, taint: &Taint) -> Effect {
+    let mut effect = sending(to, taint);
+    let Some(secret) = &taint.secret else {
+        return effect;
+    };
+    let path = to.path.to_ascii_lowercase();
+    let login = ["oauth", "token", "login", "auth", "session"];
+    let login = login.iter().any(|word| path.contains(word));
+    if !to.collects() && meant_for(secret, &to.host) {
+        let most = if login || !is_generic(secret) {
+            Harm::Medium
+        } else {
+            Harm::High
+        };
+        effect.harm = effect.harm.min(most);
+    }
+    effect
+}
+
 /// What a secret in a header, a URL or a user's name comes to. A service's own token is meant for
 /// that service.
 pub(super) fn credential(to: &Url, arg: &Arg, proper: bool) -> Option<Effect> {
@@ -107,7 +129,7 @@ pub(super) fn credential(to: &Url, arg: &Arg, proper: bool) -> Option<Effect> {
 /// Words of a variable's name that do not say whose it is.
 const GENERIC: &str = "token api key access auth secret bearer password passwd pass pat personal user my the id client \
     app oauth jwt session admin service rest http https url header headers authorization private \
-    deploy read write bot test dev prod staging credentials creds x refresh apikey";
+    deploy read write bot test dev prod staging x refresh apikey";
 
 /// Names in variables and what they are in hosts.
 const ALIASES: &[(&str, &str)] = &[
@@ -137,20 +159,25 @@ const ALIASES: &[(&str, &str)] = &[
     ("codecov", "codecov"),
 ];
 
+/// Whether a variable's name does not say whose secret it holds.
+fn is_generic(secret: &str) -> bool {
+    let lower = secret.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+    words.all(|word| word.is_empty() || is_any(GENERIC, word))
+}
+
 /// Whether a secret belongs to a host, by their names.
 fn meant_for(secret: &str, host: &str) -> bool {
     if secret.contains('/') || secret.starts_with(['~', '.']) {
         return false;
     }
+    if is_generic(secret) {
+        return true;
+    }
     let lower = secret.to_ascii_lowercase();
     let mut words = lower
         .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .filter(|word| !GENERIC.split_ascii_whitespace().any(|known| known == *word))
-        .peekable();
-    if words.peek().is_none() {
-        return true;
-    }
+        .filter(|word| !word.is_empty() && !is_any(GENERIC, word));
     words.any(|word| {
         let mut aliases = ALIASES.iter();
         (word.len() > 2 && host.contains(word))

@@ -35,6 +35,7 @@ const ROWS: &[Row] = &[
     row("tmutil", "delete~|thinlocalsnapshots|disable|disablelocal|removedestination|inheritbackup|setdestination|restore", Delete, High, "backups would be lost or no longer made"),
     row("tmutil", "addexclusion|removeexclusion|startbackup|stopbackup|localsnapshot|snapshot|enable", Write, Low, "backups"),
     look("nvram", "-p|-x"),
+    row("nvram", "boot-args=~|csr-active-config=~|boot-volume=~|auto-boot=~|StartupMute=~|SystemAudioVolume=~", Disrupt, High, "the machine might not start again"),
     row("nvram", "-c|-d|-f", Disrupt, High, "the machine might not start again"),
     look("dscl", "-list|-read|-readall|-search|-authonly|-diff"),
     row("dscl", "-create|-append|-delete|-change|-passwd|-merge|-createpl", Escalate, High, ACCOUNTS),

@@ -83,7 +83,7 @@ fn kill(call: &Call) -> Outcome {
 
 /// Processes that hold others up, beside the critical services.
 const VITAL: &str = "systemd init launchd systemd-udevd dbus-daemon xorg x xwayland gnome-shell gnome-session \
-    plasmashell kwin_wayland kwin_x11 windowserver loginwindow finder dock login getty agetty sudo su bash zsh sh \
+    plasmashell kwin_wayland kwin_x11 windowserver loginwindow login getty agetty sudo su bash zsh sh \
     fish kthreadd pulseaudio pipewire kube-proxy kube-controller kube-scheduler containerd-shim runc \
     qemu-system-x86_64 libvirtd tmux screen ssh-agent gpg-agent explorer.exe csrss.exe lsass.exe \
     falcon-sensor osqueryd mdatp sshd-session";

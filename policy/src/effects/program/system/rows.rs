@@ -60,7 +60,8 @@ pub(in super::super) fn knows(table: &[Row], name: &str) -> bool {
     table.iter().any(|row| is_any(row.programs, name))
 }
 
-/// What the first row that holds says; nothing when the table does not know the program.
+/// What the first row that holds says; nothing when the table does not know the program or what it
+/// is told to do.
 pub(in super::super) fn run(table: &[Row], call: &Call, valued: &[&str]) -> Option<Outcome> {
     if !knows(table, call.name) {
         return None;
@@ -72,6 +73,10 @@ pub(in super::super) fn run(table: &[Row], call: &Call, valued: &[&str]) -> Opti
     }
     let mut rows = table.iter().filter(|row| is_any(row.programs, call.name));
     let found = rows.find(|row| holds(row.when, &options));
+    // A sub-command that no row speaks of is unknown, not safe: `lexicon` reads it.
+    if found.is_none() && !options.operands.is_empty() {
+        return None;
+    }
     if let Some(row) = found.filter(|row| row.harm > Harm::None) {
         outcome.effects.push(effect(row, call, &options));
     }

@@ -30,7 +30,11 @@ pub(super) fn is_critical(name: &str) -> bool {
         .iter()
         .find_map(|end| name.strip_suffix(end))
         .unwrap_or(name);
-    is_any(CRITICAL, stem) || matches!(stem, "sockets" | "basic" | "multi-user" | "graphical" | "*")
+    let glob = stem.trim_end_matches(['*', '?']);
+    let mut known = CRITICAL.split_ascii_whitespace();
+    let hit = glob.len() < stem.len() && known.any(|name| name.starts_with(glob));
+    hit || is_any(CRITICAL, stem)
+        || matches!(stem, "sockets" | "basic" | "multi-user" | "graphical")
 }
 
 /// What it would do, or nothing when the program is none of these.
@@ -311,7 +315,7 @@ fn power(call: &Call) -> Outcome {
             !options.has_exactly(&["-c", "-k", "--help", "-a", "/a"]) && !call.args.is_empty()
                 || call.args.is_empty()
         }
-        "init" | "telinit" => matches!(level, "0" | "1" | "6" | "s" | "S" | "u" | "U"),
+        "init" | "telinit" => matches!(level, "s" | "S" | "u" | "U") || level.parse::<u8>().is_ok(),
         "kexec" => options.has(&["-e", "--exec", "-l", "--load", "-p", "--load-panic", "-s"]),
         _ => !options.has_exactly(&["-w", "--wtmp-only", "--help"]),
     };

@@ -9,6 +9,7 @@ const SERVICES_THAT_HOLD_ASK: &str = "systemctl stop sshd
         systemctl disable --now firewalld.service
         systemctl mask docker
         systemctl stop nginx NetworkManager
+        systemctl stop 'ssh*'
         systemctl isolate rescue.target
         systemctl rescue
         systemctl poweroff
@@ -172,6 +173,8 @@ const THE_KERNEL_THE_ASK: &str = "insmod x.ko
         ip link set dev eth0 down
         ip link delete eth0
         ip addr flush dev eth0
+        ip l s eth0 down
+        ip r d default
         ip route del default
         ip -4 route flush table main
         ifconfig eth0 down
