@@ -16,6 +16,7 @@ mod beneath;
 mod clock;
 mod git;
 mod ignore;
+mod scripts;
 #[cfg(test)]
 mod tests;
 mod walk;

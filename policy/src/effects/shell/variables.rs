@@ -50,7 +50,7 @@ impl Shell<'_> {
         }
         let mut value = Value::known(&UNKNOWN.to_string());
         if names_secret(name) {
-            value.taint.secret = Some(format!("${name}"));
+            value.taint.secret = Some(name.to_owned());
         }
         value
     }
