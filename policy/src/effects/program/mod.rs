@@ -13,7 +13,7 @@ pub mod options;
 #[cfg(test)]
 mod readers_testing;
 mod system;
-mod tables;
+pub mod tables;
 mod wrappers;
 
 pub use files::write_to;
