@@ -16,6 +16,9 @@ pub const MANY: usize = 1000;
 /// How strongly two parameters are held to "as it is", in answers.
 const HELD: f64 = 8.0;
 
+/// What an answer still counts for one answer later: half after 350.
+const FADES: f64 = 0.998;
+
 /// Made-up answers of people who agree with the model, at every half of a log-odd up to this far
 /// out: where there are no others, it stays as it is. Else a flood of approvals of what is
 /// harmless would draw what is harmful with it.
@@ -68,13 +71,18 @@ pub struct Point {
 }
 
 impl Calibration {
-    /// Fits answers.
+    /// Fits answers, in order. The older count less: they were of weights that have moved on.
     #[must_use]
     pub fn fit(labels: &[Label]) -> Self {
         let sound =
             |label: &&Label| label.logit.is_finite() && label.weight > 0.0 && label.weight < 1e6;
         let mut labels: Vec<Label> = labels.iter().filter(sound).copied().collect();
         let count = labels.len();
+        let mut age = 1.0;
+        for label in labels.iter_mut().rev() {
+            label.weight *= age;
+            age *= FADES;
+        }
         labels.extend(anchors());
         match count {
             n if n < FEWEST => Self::Identity,

@@ -117,7 +117,7 @@ pub struct Risk {
     pub probability: f64,
     /// How unsure that is, one standard deviation.
     pub sd: f64,
-    /// Four in five chances that it is no more than this; what asking goes by.
+    /// Three in four chances that it is no more than this; what asking goes by.
     pub upper: f64,
     /// From where on a person is asked.
     pub ask_at: f64,

@@ -18,13 +18,13 @@ use super::{ASK, Risk, prior};
 use crate::effects::{Hard, Harm};
 
 /// Most that words may take off a claim's log-odds, and most they may add.
-pub const DISCOUNT: (f64, f64) = (-3.5, 4.0);
+pub const DISCOUNT: (f64, f64) = (-6.0, 8.0);
 
-/// Standard deviations to the upper bound: four in five.
-pub const UPPER: f64 = 0.841_621;
+/// Standard deviations to the upper bound: three in four.
+pub const UPPER: f64 = 0.674_49;
 
 /// By how much a weight's variance grows with each answer that touches it, up to the first day's:
-/// what people want changes.
+/// what people want changes. An answer that surprises takes it further: nobody was that sure.
 const DRIFT: f64 = 1.03;
 
 /// What a risk comes from.
@@ -230,16 +230,17 @@ impl Weights {
     pub(super) fn learn(&mut self, first: &Self, features: &Features, refused: bool, amount: f64) {
         let score = self.score(features);
         let touched = self.touched(features, score.lead, refused);
+        let p = score.probability;
+        let goal = if refused { 1.0 } else { 0.0 };
+        let surprise = amount.min(1.0) * (goal - p) * (goal - p);
         let variance = |slot: Slot| {
-            let grown = self.get(slot).variance() * DRIFT;
-            grown.min(first.get(slot).variance())
+            let (now, most) = (self.get(slot).variance(), first.get(slot).variance());
+            (now * DRIFT + (most - now).max(0.0) * surprise).min(most)
         };
         let total: f64 = touched
             .iter()
             .map(|(slot, x)| x * x * variance(*slot))
             .sum();
-        let p = score.probability;
-        let goal = if refused { 1.0 } else { 0.0 };
         let (pull, curve) = (amount * (goal - p), amount * p * (1.0 - p));
         let divisor = 1.0 + curve * total;
         let moved: Vec<(Slot, Gauss)> = touched

@@ -17,19 +17,19 @@ use super::weights::{Gauss, Slot, Weights};
 use crate::effects::{Hard, Harm};
 
 /// Log-odds of an action without effects.
-const BIAS: f64 = -5.0;
+const BIAS: f64 = -7.4;
 
 /// The Gaussian of a level of harm. Variance is spread over four weights (level, group, cell,
 /// words), so that an answer teaches most about its like and a little about the level.
 fn harm(harm: Harm) -> Gauss {
     let score = match harm {
         Harm::None => BIAS,
-        Harm::Low => -3.7,
-        Harm::Medium => -1.75,
-        Harm::High => 1.65,
-        Harm::Critical => 4.2,
+        Harm::Low => -5.1,
+        Harm::Medium => -2.3,
+        Harm::High => 2.25,
+        Harm::Critical => 5.6,
     };
-    Gauss::new(score - BIAS, 0.1)
+    Gauss::new(score - BIAS, 0.3)
 }
 
 fn hard(hard: Hard) -> Gauss {
@@ -63,18 +63,18 @@ fn extra(extra: Extra) -> Gauss {
 /// The weights of the first day.
 #[must_use]
 pub fn weights() -> Weights {
-    let mut weights = Weights::all(Gauss::new(0.0, 0.25));
+    let mut weights = Weights::all(Gauss::new(0.0, 0.6));
     weights.set(Slot::Bias, Gauss::new(BIAS, 0.02));
     for level in HARMS {
         weights.set(Slot::Harm(level), harm(level));
         for group in GROUP {
-            weights.set(Slot::Group(group, level), Gauss::new(0.0, 0.2));
+            weights.set(Slot::Group(group, level), Gauss::new(0.0, 0.5));
         }
     }
     // Hidden, whatever is behind it: as for `Misleading`.
     for level in [Harm::None, Harm::Low, Harm::Medium] {
-        let score = -1.35 - BIAS - harm(level).mean();
-        weights.set(Slot::Group(Group::Hide, level), Gauss::new(score, 0.2));
+        let score = -1.9 - BIAS - harm(level).mean();
+        weights.set(Slot::Group(Group::Hide, level), Gauss::new(score, 0.5));
     }
     for each in HARDS {
         weights.set(Slot::Hard(each), hard(each));

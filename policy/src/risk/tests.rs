@@ -305,7 +305,7 @@ fn no_less(model: &Model, less: &Analysis, more: &Analysis) -> Result<(), TestCa
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn one_more_effect_or_a_worse_one_never_lowers_the_risk(

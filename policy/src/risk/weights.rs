@@ -20,7 +20,7 @@ const MOST: f64 = 30.0;
 const VARIANCE: (f64, f64) = (1e-6, 100.0);
 
 /// Variance of a local weight nobody has taught yet.
-pub const LOCAL_VARIANCE: f64 = 0.35;
+pub const LOCAL_VARIANCE: f64 = 1.8;
 
 /// What is known of one weight.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,16 +4,23 @@
 
 use sha2::{Digest, Sha256};
 
-/// The chance of an allowed action that the first day's model would have allowed too.
-pub const RATE_BPS: u16 = 500;
+use crate::risk::basis_points;
+
+/// The least chance of an audit, for what is all but certainly right.
+pub const LEAST_BPS: u16 = 100;
 
 /// The chance of one that is allowed only by what was learnt: where a mistake would be.
 pub const LOOSENED_BPS: u16 = 2500;
 
-/// The chance that an allowed action is audited, in basis points.
+/// The chance that an allowed action is audited, in basis points: a share of its risk, since a
+/// wrong allow is found most cheaply where it is likeliest.
 #[must_use]
-pub fn rate_bps(loosened: bool) -> u16 {
-    if loosened { LOOSENED_BPS } else { RATE_BPS }
+pub fn rate_bps(upper: f64, loosened: bool) -> u16 {
+    if loosened {
+        return LOOSENED_BPS;
+    }
+    let share = basis_points(upper) / 10 * 3;
+    share.clamp(LEAST_BPS, LOOSENED_BPS)
 }
 
 /// Whether an allowed action is audited: by its digest and a salt the agent does not know, so that
