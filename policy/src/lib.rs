@@ -15,5 +15,6 @@ pub mod action;
 pub mod approval;
 pub mod blast;
 pub mod effects;
+pub mod judge;
 pub mod risk;
 pub mod verdict;

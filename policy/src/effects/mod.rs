@@ -12,6 +12,7 @@
 
 pub mod code;
 pub mod intent;
+mod pattern;
 pub mod place;
 pub mod program;
 pub mod script;
@@ -24,6 +25,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use place::{Area, Place};
+
+/// The version of the rules: changes when any rule does in a way that makes an action other effects,
+/// so that a model trained with other rules only tightens.
+pub const RULES: &str = "1";
 
 /// What kind of thing is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pattern;
 use super::word::UNKNOWN;
 
 mod names;
@@ -138,6 +139,8 @@ impl Setting {
             .trim_end_matches(['*', '?', '.'])
             .trim_end_matches('/');
         let all = all.strip_suffix("/{,.}").unwrap_or(all);
+        let named = named(all);
+        let all = named.as_deref().unwrap_or(all);
         if all.is_empty() {
             return Area::Root;
         }
@@ -153,6 +156,26 @@ impl Setting {
         }
         elsewhere(all)
     }
+}
+
+/// A path whose patterns (`/e?c`, `.g[i]t`) stand for the name that they would be written for: the
+/// most telling one that they match.
+fn named(path: &str) -> Option<String> {
+    if !path.contains(['?', '[']) {
+        return None;
+    }
+    let meant = |part: &str| {
+        let mut names = words(names::PATTERNS).chain(words(names::BUILD_NAMES));
+        let known = part
+            .contains(['?', '['])
+            .then(|| names.find(|name| pattern::matches(part, name)));
+        known.flatten().unwrap_or_default().to_owned()
+    };
+    let parts = path.split('/').map(|part| match meant(part) {
+        found if found.is_empty() => part.to_owned(),
+        found => found,
+    });
+    Some(parts.collect::<Vec<_>>().join("/"))
 }
 
 /// What is left of `path` under `folder`; empty for the folder itself.
@@ -221,6 +244,8 @@ fn elsewhere(path: &str) -> Area {
         Area::Device
     } else if in_any(names::SYSTEM) {
         Area::System
+    } else if path.split('/').skip(3).any(regenerable) {
+        Area::Build
     } else {
         Area::Outside
     }
@@ -324,6 +349,11 @@ mod tests {
             ("/etcetera", Area::Outside),
             ("/mnt/data", Area::Outside),
             ("\u{F0000}/x", Area::Unresolved),
+            (".g?t", Area::Vcs),
+            ("/e[t]c", Area::System),
+            ("d?st", Area::Build),
+            ("/srv/app/build", Area::Build),
+            ("/srv/app", Area::Outside),
         ] {
             assert_eq!(area(path), wanted, "{path}");
         }

@@ -30,7 +30,7 @@ pub struct Limits {
     /// The built-in policies are in force beside the operator's; default true.
     pub built_in: bool,
     /// An upper bound of the risk from here on is asked about, until a certified threshold takes
-    /// its place; default 3000.
+    /// its place; default 4000.
     pub ask_threshold: Bps,
     /// Highest share of wrong allows that certification must hold; default 100, 1 to 5000.
     pub wrong_allow_bound: Bps,
@@ -50,7 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             built_in: true,
-            ask_threshold: Bps::new(3000),
+            ask_threshold: Bps::new(4000),
             wrong_allow_bound: Bps::new(100),
             audit_rate: Bps::new(200),
             ask_budget: AskBudget {

@@ -24,7 +24,7 @@ pub(super) const NULL: &str = "/dev/null /dev/zero /dev/full /dev/stdin /dev/std
 pub(super) const TEMP: &str = "/tmp /var/tmp /dev/shm /private/tmp";
 
 /// The system's own folders.
-pub(super) const SYSTEM: &str = "/bin /boot /etc /lib /lib32 /lib64 /opt /proc /run /sbin /srv /sys /usr /var /Applications \
+pub(super) const SYSTEM: &str = "/bin /boot /etc /lib /lib32 /lib64 /opt /proc /run /sbin /sys /usr /var /Applications \
     /Library /System /private /nix /snap";
 
 /// Files that hold keys, tokens, passwords or what was typed.
@@ -51,3 +51,7 @@ pub(super) const STARTUP_NAMES: &str = ".bashrc .bash_profile .bash_login .bash_
 pub(super) const STARTUP_FOLDERS: &str = "/etc/cron /var/spool/cron /etc/systemd/ /lib/systemd/ /.config/systemd/ \
     /.config/autostart/ /etc/init.d/ /etc/init/ /etc/rc /etc/profile /etc/bash /etc/sudoers.d \
     /etc/pam.d /etc/udev/ /etc/xdg/autostart /LaunchAgents/ /LaunchDaemons/ /.git/hooks";
+
+/// Names that patterns are held against before others.
+pub(super) const PATTERNS: &str = ".git .ssh .env .aws .gnupg .kube etc bin usr lib boot home root var dev sbin opt proc \
+    sys passwd shadow sudoers src .github";

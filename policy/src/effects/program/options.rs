@@ -88,7 +88,7 @@ impl<'a> Options<'a> {
         self.options.iter().any(|(given, ..)| {
             names.iter().any(|name| {
                 given == name
-                    || (given.len() >= 6
+                    || (given.len() >= 5
                         && name.starts_with("--")
                         && name.starts_with(given.as_str()))
             })

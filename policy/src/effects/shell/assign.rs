@@ -126,11 +126,23 @@ impl Shell<'_> {
     /// `export A=1`, `local x`, `declare -a z=(1)`, `unset x`.
     pub(super) fn declare(&mut self, node: Node<'_>, src: &str) -> Stream {
         let unset = node.kind() == "unset_command";
+        // `declare -n r=x`: another name of x.
+        let refers = source(node, src)
+            .split_whitespace()
+            .any(|word| word == "-n");
         let mut cursor = node.walk();
         let children: Vec<_> = node.named_children(&mut cursor).collect();
         for child in children {
             match child.kind() {
-                "variable_assignment" => self.assign(child, src),
+                "variable_assignment" => {
+                    self.assign(child, src);
+                    let name = child.child_by_field_name("name");
+                    if let Some(name) = name.filter(|_| refers) {
+                        let name = source(name, src);
+                        let meant = self.lookup(&self.lookup(name).text);
+                        self.store(name, None, Variable::One(meant), false);
+                    }
+                }
                 "variable_name" | "word" if unset => {
                     let name = source(child, src);
                     if name == "HISTFILE" {

@@ -157,8 +157,8 @@ impl Shell<'_> {
         for arg in args {
             let valued = matches!(
                 arg.text.as_str(),
-                "-d" | "-n" | "-N" | "-p" | "-t" | "-u" | "-i"
-            );
+                "-d" | "-n" | "-N" | "-p" | "-u" | "-i" | "-O" | "-s" | "-C" | "-c"
+            ) || (arg.text == "-t" && name == "read");
             if !skip && !arg.text.starts_with('-') {
                 names.push(&arg.text);
             }
@@ -173,10 +173,10 @@ impl Shell<'_> {
                 .iter()
                 .any(|arg| arg.text.contains('a') && arg.text.starts_with('-'))
         {
-            let Some(name) = names.first() else { return };
+            let Some(array) = names.first() else { return };
             let words: Vec<Value> = match &stdin.text {
-                Some(text) if name != &"read" => text
-                    .split_whitespace()
+                Some(text) if name != "read" => text
+                    .lines()
                     .take(64)
                     .map(|word| value(word.to_owned()))
                     .collect(),
@@ -184,7 +184,7 @@ impl Shell<'_> {
             };
             self.scope
                 .variables
-                .insert((*name).to_owned(), Variable::Many(words));
+                .insert((*array).to_owned(), Variable::Many(words));
             return;
         }
         let line = stdin

@@ -3,11 +3,12 @@
 
 use tree_sitter::Node;
 
+use super::super::pattern;
 use super::super::program::{self, Call, Files, Outcome, Run};
 use super::super::word::{Arg, Stream, UNKNOWN};
 use super::super::{Effect, Hard, Harm, Kind, Span, Target};
 use super::expand::span;
-use super::{KEPT, Shell, Value, Variable, pattern};
+use super::{KEPT, Shell, Value, Variable};
 
 /// Folders that hold installed programs: a path into one is the program's name.
 const PROGRAMS: &str =
@@ -22,14 +23,23 @@ const HIDDEN: &str = "rm dd sh bash cat curl wget nc ncat chmod chown mkfs shred
 #[derive(Debug)]
 struct View<'s> {
     written: &'s std::collections::BTreeMap<String, Stream>,
+    stdin: &'s Stream,
     files: &'s dyn Files,
 }
 
 impl Files for View<'_> {
     fn read(&self, path: &str) -> Option<Stream> {
+        if is_stdin(path) {
+            return Some(self.stdin.clone());
+        }
         let written = self.written.get(path).cloned();
         written.or_else(|| self.files.read(path))
     }
+}
+
+/// Paths that name what a command reads.
+pub(super) fn is_stdin(path: &str) -> bool {
+    matches!(path, "/dev/stdin" | "/dev/fd/0" | "/proc/self/fd/0")
 }
 
 impl Shell<'_> {
@@ -89,6 +99,9 @@ impl Shell<'_> {
         if program.glob && name.contains(['?', '*', '[']) {
             return self.hidden(&program, args, stdin);
         }
+        self.rename(name, args);
+        let linked = self.linked(args);
+        let args = linked.as_deref().unwrap_or(args);
         self.deeper(|shell| shell.program(&program, args, stdin))
     }
 
@@ -170,9 +183,11 @@ impl Shell<'_> {
     }
 
     fn program(&mut self, program: &Arg, args: &[Arg], stdin: &Stream) -> Stream {
-        let (folder, name) = match program.text.rsplit_once('/') {
+        let meant = self.program_meant(&program.text);
+        let path = meant.as_deref().unwrap_or(&program.text);
+        let (folder, name) = match path.rsplit_once('/') {
             Some((folder, name)) => (Some(folder), name),
-            None => (None, program.text.as_str()),
+            None => (None, path),
         };
         if name.is_empty() || name.contains(UNKNOWN) {
             return self.unknown_program(program, args, stdin);
@@ -207,6 +222,7 @@ impl Shell<'_> {
     ) -> Stream {
         let view = View {
             written: &self.written,
+            stdin,
             files: self.files,
         };
         let cwd = self.scope.cwd.clone();

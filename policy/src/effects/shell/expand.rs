@@ -267,7 +267,7 @@ fn push_stream(out: &Stream, how: How, made: &mut Vec<Piece>) {
 }
 
 /// A sum or product of two numbers, as far as that is all there is.
-fn arithmetic(raw: &str) -> String {
+pub(super) fn arithmetic(raw: &str) -> String {
     let inner = raw.trim_start_matches("$((").trim_start_matches("$[");
     let inner = inner.trim_end_matches("))").trim_end_matches(']').trim();
     let pair = |operator: char| {

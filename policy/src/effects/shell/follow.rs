@@ -92,7 +92,10 @@ impl Shell<'_> {
         let at = self.outer.unwrap_or(path.span);
         let whole = self.setting.absolute(&path.text, self.scope.cwd.as_deref());
         let whole = whole.unwrap_or_else(|| path.text.clone());
-        let content = self.content(&path.text)?;
+        let content = match super::command::is_stdin(&path.text) {
+            true => stdin.clone(),
+            false => self.content(&path.text)?,
+        };
         if self.running.contains(&whole) {
             self.hard(Hard::Cycle, at, &format!("{whole} runs itself"));
             return Some(Stream::default());

@@ -19,9 +19,9 @@ mod command;
 mod expand;
 mod follow;
 mod parameter;
-mod pattern;
 mod quote;
 mod redirect;
+mod renamed;
 mod second;
 mod tree;
 mod variables;
@@ -169,6 +169,8 @@ struct Shell<'a> {
     scope: Scope,
     /// Files the action wrote so far, absolute.
     written: BTreeMap<String, Stream>,
+    /// Other names the action gave to things: what each means, and whether it is a link.
+    renamed: BTreeMap<String, (String, bool)>,
     /// Wrappers and scripts that are being followed.
     via: Vec<String>,
     /// Functions, scripts and targets that are being followed: one twice is a cycle.
@@ -193,6 +195,7 @@ impl<'a> Shell<'a> {
             found: Analysis::default(),
             scope,
             written: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             via: Vec::new(),
             running: Vec::new(),
             outer: None,

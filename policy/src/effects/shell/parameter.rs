@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `${…}`: bash(1), Parameter Expansion, as far as the value is known.
 
+use super::super::pattern;
 use super::super::word::UNKNOWN;
 use super::expand::{How, Piece};
 use super::variables::{piece, push_all};
-use super::{Shell, Value, Variable, pattern};
+use super::{Shell, Value, Variable};
 
 impl Shell<'_> {
     /// `${…}`, without dollar and braces.
@@ -44,10 +45,11 @@ impl Shell<'_> {
             .is_ok_and(|at| at >= 1 && at <= self.scope.arguments.len())
     }
 
-    fn element(&self, name: &str, index: Option<&str>) -> Value {
+    fn element(&mut self, name: &str, index: Option<&str>) -> Value {
         if let Ok(at) = name.parse::<usize>() {
             return self.argument(at);
         }
+        let index = index.map(|index| super::expand::arithmetic(&self.joined(index).text));
         match (self.scope.variables.get(name), index) {
             (Some(Variable::Many(values)), Some(index)) => match index.parse::<usize>() {
                 Ok(at) => values.get(at).cloned().unwrap_or_default(),
@@ -192,9 +194,21 @@ fn name(inner: &str) -> (&str, &str) {
     inner.split_at(end)
 }
 
-/// `[…]` and what follows it.
+/// `[…]` and what follows it; brackets inside of it count.
 fn index(rest: &str) -> (Option<&str>, &str) {
-    let inner = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let mut depth = 0_u32;
+    let close = rest.char_indices().find_map(|(at, c)| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(at)
+    });
+    let inner = rest.strip_prefix('[').and_then(|_| {
+        let (index, rest) = rest.split_at_checked(close?)?;
+        Some((index.get(1..)?, rest.get(1..)?))
+    });
     inner.map_or((None, rest), |(index, rest)| (Some(index), rest))
 }
 

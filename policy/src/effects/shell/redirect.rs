@@ -47,8 +47,10 @@ impl Shell<'_> {
                 "file_redirect" => self.file(child, src, &mut flow),
                 "heredoc_redirect" => self.here_document(child, src, &mut flow),
                 "herestring_redirect" => {
-                    let word = child.named_child(0).map(|word| self.value(word, src));
-                    flow.stdin = stream(word.unwrap_or_default());
+                    let word = child.child(child.child_count().saturating_sub(1));
+                    let word = word.map(|word| self.value(word, src));
+                    let read = stream(word.unwrap_or_default());
+                    self.opened(child, src, read, &mut flow);
                 }
                 _ => {}
             }
@@ -64,12 +66,21 @@ impl Shell<'_> {
         };
         let duplicates = operator.starts_with(">&") || operator.starts_with("<&");
         if duplicates && (target.kind() == "number" || source(target, src) == "-") {
+            let copied = format!("/dev/fd/{}", source(target, src));
+            if let Some(read) = self
+                .written
+                .get(&copied)
+                .filter(|_| operator.starts_with('<'))
+            {
+                flow.stdin = read.clone();
+            }
             return;
         }
         let path = self.value(target, src);
         let both = operator.starts_with("<>");
         if operator.starts_with('<') {
-            flow.stdin = self.read(&path, span(node));
+            let read = self.read(&path, span(node));
+            self.opened(node, src, read, flow);
         }
         if both || !operator.starts_with('<') {
             let descriptor = node
@@ -105,7 +116,19 @@ impl Shell<'_> {
                 .map(|line| line.trim_start_matches('\t'));
             text.text = lines.collect::<Vec<_>>().join("\n");
         }
-        flow.stdin = stream(text);
+        self.opened(node, src, stream(text), flow);
+    }
+
+    /// What is read through a redirection: stdin, or the descriptor that stands before it.
+    fn opened(&mut self, node: Node<'_>, src: &str, read: Stream, flow: &mut Flow<'_>) {
+        let raw = source(node, src);
+        let digits = raw.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+        match raw.get(..digits) {
+            None | Some("" | "0") => flow.stdin = read,
+            Some(descriptor) => {
+                self.written.insert(format!("/dev/fd/{descriptor}"), read);
+            }
+        }
     }
 
     fn document(&mut self, node: Node<'_>, src: &str, quoted: bool) -> Value {

@@ -206,11 +206,19 @@ impl Shell<'_> {
 
     fn strict_redirect(&mut self, redirect: &IoRedirect, stdin: &mut Stream) {
         match redirect {
-            IoRedirect::HereDocument(_, document) => *stdin = Stream::known(&*document.doc.value),
-            IoRedirect::HereString(_, word) => {
+            IoRedirect::HereDocument(_, document) => {
+                *stdin = Stream::known(&*document.doc.value);
+            }
+            IoRedirect::HereString(descriptor, word) => {
                 let words = self.word_text(&word.value);
                 let text = words.iter().map(|word| word.text.as_str());
-                *stdin = Stream::known(text.collect::<Vec<_>>().join(" "));
+                let read = Stream::known(text.collect::<Vec<_>>().join(" "));
+                match descriptor {
+                    None | Some(0) => *stdin = read,
+                    Some(descriptor) => {
+                        self.written.insert(format!("/dev/fd/{descriptor}"), read);
+                    }
+                }
             }
             file => {
                 let text = format!(": {file}");

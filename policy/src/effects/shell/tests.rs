@@ -153,3 +153,23 @@ fn spans_name_the_words_that_cause_a_finding() {
         Some("$UNKNOWN_PROGRAM")
     );
 }
+
+#[test]
+fn other_names_of_things_are_followed() {
+    for text in [
+        "cp /bin/rm x; ./x -rf /",
+        "ln -s /bin/rm /tmp/x && /tmp/x -rf /",
+        "exec 3<<<'rm -rf /'; source /dev/fd/3",
+        ". /dev/stdin <<< 'rm -rf /'",
+        "c='rm -rf /'; declare -n r=c; eval \"$r\"",
+        "mapfile -t a <<< 'rm -rf /'; eval \"${a[0]}\"",
+        "a=(ls rm cat); \"${a[$((3-2))]}\" -rf /",
+    ] {
+        let found = read(text).effects;
+        let deletes = |effect: &Effect| effect.kind == super::super::Kind::Delete;
+        assert!(found.iter().any(deletes), "{text}: {found:?}");
+    }
+    let found = read("ln -s /dev/sda /tmp/o; dd if=/dev/zero of=/tmp/o").effects;
+    let device = |effect: &Effect| effect.harm == super::super::Harm::Critical;
+    assert!(found.iter().any(device), "{found:?}");
+}

@@ -122,7 +122,7 @@ fn a_policy_without_a_fit_id_and_reason_is_refused() {
             "the id a is taken",
         ),
         (
-            format!("@id(\"harm-high\") @reason(\"a\") forbid {scope};"),
+            format!("@id(\"harm-critical\") @reason(\"a\") forbid {scope};"),
             (1, 5),
             "default.cedar",
         ),

@@ -98,10 +98,12 @@ fn the_built_in_policies_ask_about_each_thing_they_are_there_for() {
         (found(Hard::NotText, Harm::None), "not-text"),
         (found(Hard::Misleading, Harm::None), "misleading"),
         (found(Hard::DynamicProgram, Harm::Medium), "dynamic-program"),
-        (high(Kind::Publish), "publishes"),
         (high(Kind::Persist), "persists"),
         (high(Kind::Escalate), "escalates"),
-        (high(Kind::Delete), "harm-high"),
+        (
+            doing(&[(Kind::Delete, Harm::Critical, path(Area::Vcs))]),
+            "harm-critical",
+        ),
         (leaving, "no-egress"),
         (held(Posture::NoEgress, Kind::Install), "no-egress"),
         (held(Posture::NoEgress, Kind::Connect), "no-egress"),
@@ -128,7 +130,7 @@ fn the_built_in_policies_allow_the_ordinary() {
     for facts in [
         calm(),
         doing(&[(Kind::Delete, Harm::Medium, path(Area::Build))]),
-        doing(&[(Kind::Publish, Harm::Low, Target::Nothing)]),
+        doing(&[(Kind::Publish, Harm::High, Target::Nothing)]),
         doing(&[(Kind::Persist, Harm::Low, Target::Nothing)]),
         found(Hard::DynamicProgram, Harm::Low),
         found(Hard::UnreadScript, Harm::Low),
@@ -163,13 +165,13 @@ fn what_nobody_may_approve_is_denied() {
         assert_decides(&engine, &wipe, Verdict::Deny, "wipes-machine");
     }
     let home = doing(&[(Kind::Delete, Harm::Critical, path(Area::HomeRoot))]);
-    assert_decides(&engine, &home, Verdict::Ask, "harm-high");
+    assert_decides(&engine, &home, Verdict::Ask, "harm-critical");
     // The harm is the delete's, the place the read's.
     let elsewhere = doing(&[
         (Kind::Delete, Harm::Critical, path(Area::Workspace)),
         (Kind::Read, Harm::None, path(Area::Root)),
     ]);
-    assert_decides(&engine, &elsewhere, Verdict::Ask, "harm-high");
+    assert_decides(&engine, &elsewhere, Verdict::Ask, "harm-critical");
 }
 
 #[test]
@@ -321,10 +323,10 @@ fn an_analysis_fills_what_follows_from_it() {
 
 #[test]
 fn a_question_says_first_what_is_specific_and_last_that_a_person_decides() {
-    let facts = doing(&[(Kind::Publish, Harm::High, Target::Nothing)]);
+    let facts = doing(&[(Kind::Persist, Harm::Critical, Target::Nothing)]);
     let decision = engine().decide(&facts);
     let ids: Vec<_> = decision.determining.iter().map(|r| &*r.policy).collect();
-    assert_eq!(ids, ["publishes", "harm-high", "person-decides"]);
+    assert_eq!(ids, ["persists", "harm-critical", "person-decides"]);
 
     let mut facts = calm();
     facts.risk.upper = Bps::ALL;
@@ -376,7 +378,7 @@ fn single_changes_that_would_loosen_are_all_named() {
     let wanted = [change(Relaxation::Without(Hard::Unparsed))];
     assert_eq!(engine.what_would_change(&facts), wanted);
 
-    let facts = doing(&[(Kind::Delete, Harm::High, path(Area::Home))]);
+    let facts = doing(&[(Kind::Delete, Harm::Critical, path(Area::Home))]);
     let wanted = [
         change(Relaxation::Milder(Kind::Delete)),
         change(Relaxation::Gone(Kind::Delete)),

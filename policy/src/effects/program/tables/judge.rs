@@ -179,7 +179,11 @@ fn rest(tool: &Tool, line: &Line, call: &Call, coded: bool, outcome: &mut Outcom
             length,
         )
     } else if let Some((kind, harm)) = tool.otherwise {
-        say(kind, harm, "other", "a use that no rule speaks of", 0)
+        let mut effect = say(kind, harm, "other", "a use that no rule speaks of", 0);
+        if effect.target == Target::Nothing {
+            effect.target = Target::Resource(tool.resource.clone().into(), String::new());
+        }
+        effect
     } else if line.words.is_empty() || coded {
         say(Kind::Read, Harm::None, "reads", "does nothing by itself", 0)
     } else {

@@ -17,6 +17,7 @@
 //! * `code` says where a line holds SQL, shell, another command; `phrase` knows words of code.
 //! * What no line of a table speaks of goes to `lexicon`, never to nothing.
 
+mod alias;
 pub(super) mod check;
 mod code;
 mod data;
@@ -35,7 +36,9 @@ use super::{Call, Outcome};
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
-    data::table(plain(call.name))?.judge(call)
+    let name = plain(call.name);
+    let aliased = (name == "git").then(|| alias::git(call)).flatten();
+    aliased.or_else(|| data::table(name)?.judge(call))
 }
 
 /// A program's name without what a system or a version adds to it: `terraform.exe`, `pip3.12`.

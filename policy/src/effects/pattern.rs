@@ -2,7 +2,7 @@
 //! Shell patterns: `*`, `?`, `[…]`, with a backslash for what is meant literally.
 
 /// Whether all of `text` matches. Time is bounded by the product of both lengths.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
