@@ -21,6 +21,7 @@ mod memory;
 mod output;
 mod peers;
 mod phases;
+mod policy;
 mod pool;
 mod report;
 mod results;
@@ -76,6 +77,9 @@ enum Question {
     Workspace(workspace::Options),
     /// Many guests at once: that all give the right output, and what is left after.
     Many(many::Options),
+    /// What the policy decides, without a guest.
+    #[command(subcommand)]
+    Policy(policy::Question),
 }
 
 fn main() -> ExitCode {
@@ -106,6 +110,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Question::Output(options) => output::measure(&options)?,
         Question::Workspace(options) => workspace::measure(&options)?,
         Question::Many(options) => many::measure(&options)?,
+        Question::Policy(question) => policy::measure(&question)?,
     };
     results.print();
     if let Some(place) = json {
