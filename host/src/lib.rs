@@ -28,6 +28,8 @@ pub mod doctor;
 pub mod folders;
 pub mod image;
 pub mod logs;
+pub mod model;
+pub mod policies;
 pub mod poll;
 pub mod pool;
 pub mod settings;

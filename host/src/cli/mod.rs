@@ -13,6 +13,7 @@ mod image;
 mod inspect;
 mod kill;
 mod logs;
+mod policy;
 mod pool;
 mod progress;
 mod prune;
@@ -37,6 +38,8 @@ use crate::approvals::ApprovalsError;
 use crate::copy::CopyError;
 use crate::folders::{FolderError, Folders};
 use crate::image::{ImageError, MakeError};
+use crate::model::ModelError;
+use crate::policies::PolicyError;
 use crate::pool::serve::PoolError;
 use crate::settings::SettingsError;
 use crate::store::{Store, StoreError};
@@ -80,6 +83,8 @@ enum Command {
     Rm(rm::Rm),
     Prune(prune::Prune),
     Approvals(approvals::Approvals),
+    #[command(subcommand)]
+    Policy(policy::Policy),
     #[command(subcommand)]
     Image(image::Image),
     Doctor(doctor::Doctor),
@@ -128,6 +133,12 @@ pub enum CliError {
     /// Approvals.
     #[error(transparent)]
     Approvals(#[from] ApprovalsError),
+    /// Policies.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The risk model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A stream or file of ours.
     #[error("{what}")]
     Io {
@@ -242,6 +253,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Rm(rm) => rm.execute(&folders),
         Command::Prune(prune) => prune.execute(&folders),
         Command::Approvals(approvals) => approvals.execute(&folders),
+        Command::Policy(policy) => policy.execute(&folders),
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),
