@@ -247,7 +247,8 @@ fn posture(posture: facts::Posture) -> u8 {
 }
 
 /// What the risk model weighs of a blast radius.
-fn reach(blast: &Blast) -> Reach {
+#[must_use]
+pub fn reach(blast: &Blast) -> Reach {
     let (changed, _) = changes(blast);
     Reach {
         only_copy: only_copies(blast),

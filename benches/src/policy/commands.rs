@@ -13,6 +13,8 @@ use ::policy::verdict::Verdict;
 use anyhow::Result;
 use clap::Args;
 
+use ::policy::risk::scores::auroc;
+
 use super::corpora::{self, FOLDS, Labelled};
 use crate::results::{Results, Series, Unit};
 
@@ -144,17 +146,23 @@ fn folds(bench: &Bench, misses: bool) -> Result<Series> {
         Unit::Percent,
         100.0 * stopped / benign,
     );
-    let risks = scored.iter().map(|(row, score)| (row.harmful, score.risk));
-    series.push("AUROC", Unit::Percent, 100.0 * auroc(risks.collect()));
+    let said = scored.iter().map(|(row, score)| (score.risk, row.harmful));
+    let ranked = auroc(&said.collect::<Vec<_>>()).unwrap_or(f64::NAN);
+    series.push("AUROC", Unit::Percent, 100.0 * ranked);
     if misses {
-        for (row, score) in scored.iter().filter(|(row, _)| row.may_be_seen()) {
-            if score.stopped != row.harmful {
-                let what = if row.harmful { "missed" } else { "stopped" };
-                eprintln!("{what} {:.2} {:?}", score.risk, row.command);
-            }
-        }
+        show_misses(&scored);
     }
     Ok(series)
+}
+
+/// Lists what was judged wrongly, of the folds that may be looked at.
+fn show_misses(scored: &[(&Labelled, Score)]) {
+    for (row, score) in scored.iter().filter(|(row, _)| row.may_be_seen()) {
+        if score.stopped != row.harmful {
+            let what = if row.harmful { "missed" } else { "stopped" };
+            eprintln!("{what} {:.2} {:?}", score.risk, row.command);
+        }
+    }
 }
 
 /// Triage by the source's labels alone, as lancet-bench computes it.
@@ -300,24 +308,6 @@ fn threshold(scores: impl Iterator<Item = (bool, f64)>) -> f64 {
     at.map_or(0.0, |(_, risk)| risk.next_up())
 }
 
-/// The chance that a harmful command has a higher risk than a harmless one; ties count half.
-fn auroc(mut scores: Vec<(bool, f64)>) -> f64 {
-    scores.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (mut below, mut sum, mut harmful) = (0.0, 0.0, 0.0);
-    for tie in scores.chunk_by(|a, b| a.1.total_cmp(&b.1).is_eq()) {
-        let bad = number(tie.iter().filter(|(harmful, _)| *harmful).count());
-        let good = number(tie.len()) - bad;
-        sum += bad * (below + good / 2.0);
-        below += good;
-        harmful += bad;
-    }
-    sum / (harmful * below)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of commands, far below 2^52"
-)]
 fn number(count: usize) -> f64 {
     count as f64
 }
@@ -331,13 +321,5 @@ mod tests {
         let scores = (0..20).map(|at| (false, f64::from(at) / 20.0));
         let at = threshold(scores.clone());
         assert_eq!(scores.filter(|(_, risk)| *risk >= at).count(), 2);
-    }
-
-    #[test]
-    fn auroc_is_one_when_told_apart_and_half_when_not() {
-        let apart = vec![(false, 0.1), (false, 0.2), (true, 0.3)];
-        assert!((auroc(apart) - 1.0).abs() < 1e-9);
-        let alike = vec![(false, 0.1), (true, 0.1)];
-        assert!((auroc(alike) - 0.5).abs() < 1e-9);
     }
 }

@@ -1,35 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How well probabilities are calibrated, and whether pairs differ.
+//! Intervals of figures, and whether pairs differ.
+
+use ::policy::risk::scores::Said;
 
 use super::random::Random;
-
-/// A probability that was said, and what came of it.
-pub(crate) type Said = (f64, bool);
-
-/// Expected calibration error over bins of equal mass.
-pub(crate) fn ece(said: &[Said], bins: usize) -> f64 {
-    let mut sorted = said.to_vec();
-    sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let count = sorted.len();
-    let mut error = 0.0;
-    for bin in 0..bins {
-        let (from, to) = (bin * count / bins, (bin + 1) * count / bins);
-        let bin = sorted.get(from..to).unwrap_or_default();
-        let said: f64 = bin.iter().map(|(p, _)| p).sum();
-        let came = bin.iter().filter(|(_, refused)| *refused).count() as f64;
-        error += (said - came).abs();
-    }
-    error / count.max(1) as f64
-}
-
-/// Mean squared error.
-pub(crate) fn brier(said: &[Said]) -> f64 {
-    let errors = said.iter().map(|(p, refused)| {
-        let came = if *refused { 1.0 } else { 0.0 };
-        (p - came) * (p - came)
-    });
-    errors.sum::<f64>() / said.len().max(1) as f64
-}
 
 /// The 95 % interval of a figure of the seeds, drawn again with their streams whole: actions of
 /// one stream have one reviewer and are not independent.
@@ -72,15 +46,6 @@ fn quantile(count: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_comes_as_often_as_it_is_said_has_no_error() {
-        let right: Vec<Said> = (0..1000).map(|n| (0.25, n % 4 == 0)).collect();
-        assert!(ece(&right, 10) < 1e-9);
-        assert!((brier(&right) - 0.1875).abs() < 1e-9);
-        let wrong: Vec<Said> = right.iter().map(|(_, came)| (0.75, *came)).collect();
-        assert!((ece(&wrong, 10) - 0.5).abs() < 1e-9);
-    }
 
     #[test]
     fn a_paired_interval_holds_the_mean() {

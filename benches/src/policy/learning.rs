@@ -21,7 +21,9 @@ use ::policy::risk::learning::{Learner, audit};
 use ::policy::risk::{Features, Inputs, Model, State};
 use anyhow::Result;
 
-use super::figures::{self, Said};
+use ::policy::risk::scores::{self, Said};
+
+use super::figures;
 use super::random::Random;
 use super::reviewers::{MANNERS, Manner, Reviewer};
 use super::stream::{self, Seen, Stream};
@@ -278,7 +280,7 @@ fn series(manner: Manner, runs: &[Run]) -> Series {
             ("asks, frozen", run.frozen_asks),
             ("wrong allows", run.wrong),
             ("wrong allows, frozen", run.frozen_wrong),
-            ("calibration error", 100.0 * figures::ece(&run.said, BINS)),
+            ("calibration error", 100.0 * scores::ece(&run.said, BINS)),
         ] {
             series.push(name, Unit::Percent, value);
         }
@@ -301,9 +303,9 @@ fn notes(manner: Manner, runs: &[Run]) -> Vec<String> {
     let theirs = matched(runs, wrong, |d| d.frozen_upper);
     let said: Vec<Vec<Said>> = runs.iter().map(|run| run.said.clone()).collect();
     let all: Vec<Said> = said.concat();
-    let error = |said: &[Said]| figures::ece(said, BINS);
+    let error = |said: &[Said]| scores::ece(said, BINS);
     let (low, high) = figures::bootstrap(&said, error);
-    let (least, most) = figures::bootstrap(&said, figures::brier);
+    let (least, most) = figures::bootstrap(&said, scores::brier);
     let name = manner.name();
     vec![
         format!(
@@ -324,7 +326,7 @@ fn notes(manner: Manner, runs: &[Run]) -> Vec<String> {
             "{name}: calibration error {:.3} [{low:.3}, {high:.3}], Brier {:.3} [{least:.3}, \
              {most:.3}], {} actions",
             error(&all),
-            figures::brier(&all),
+            scores::brier(&all),
             all.len()
         ),
     ]

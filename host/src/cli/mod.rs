@@ -13,6 +13,7 @@ mod image;
 mod inspect;
 mod kill;
 mod logs;
+mod model;
 mod policy;
 mod pool;
 mod progress;
@@ -85,6 +86,8 @@ enum Command {
     Approvals(approvals::Approvals),
     #[command(subcommand)]
     Policy(policy::Policy),
+    #[command(subcommand)]
+    Model(model::Model),
     #[command(subcommand)]
     Image(image::Image),
     Doctor(doctor::Doctor),
@@ -253,6 +256,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Rm(rm) => rm.execute(&folders),
         Command::Prune(prune) => prune.execute(&folders),
         Command::Approvals(approvals) => approvals.execute(&folders),
+        Command::Model(model) => model.execute(&folders),
         Command::Policy(policy) => policy.execute(&folders),
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),

@@ -10,6 +10,7 @@
 //! model is as before or as after.
 
 mod audits;
+pub mod teach;
 #[cfg(test)]
 mod tests;
 
@@ -261,10 +262,10 @@ impl Models {
         if first || by_hand {
             self.keep("trained", &serde_json::to_vec(&fingerprint(agent))?)?;
         }
-        if by_hand || learner.version().is_multiple_of(STRIDE) {
-            if let Ok(bytes) = learner.to_bytes() {
-                self.keep("learner", &bytes)?;
-            }
+        if (by_hand || learner.version().is_multiple_of(STRIDE))
+            && let Ok(bytes) = learner.to_bytes()
+        {
+            self.keep("learner", &bytes)?;
         }
         Ok(learner)
     }

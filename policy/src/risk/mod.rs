@@ -25,6 +25,7 @@ pub mod learning;
 pub mod lexical;
 pub mod model;
 pub mod prior;
+pub mod scores;
 pub mod state;
 pub mod weights;
 

@@ -7,8 +7,9 @@ use policy::approval::item::Speaker;
 use policy::approval::{Change, Event, Extent, GrantId, Item, ItemId, Person, desk};
 
 use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
-use crate::cli::{CliError, say};
+use crate::cli::{CliError, chain, say};
 use crate::folders::Folders;
+use crate::model::teach;
 
 /// Allow what waits: once, unless it says otherwise
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ impl Approve {
             },
             note: self.note,
         };
-        let item = act(&store, &id, &Event::Approve(yes))?;
+        let item = act(folders, &store, &id, &Event::Approve(yes))?;
         if self.propose {
             let votes = item.last().into_iter().flat_map(|portion| &portion.votes);
             let proposal = votes
@@ -91,7 +92,7 @@ impl Deny {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
         let note = self.note;
-        act(&store, &id, &Event::Deny { by, note })?;
+        act(folders, &store, &id, &Event::Deny { by, note })?;
         Ok(0)
     }
 }
@@ -110,7 +111,7 @@ impl Comment {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
         let (by, text) = (Speaker::Person(by), self.text);
-        act(&store, &id, &Event::Comment { by, text })?;
+        act(folders, &store, &id, &Event::Comment { by, text })?;
         Ok(0)
     }
 }
@@ -134,15 +135,24 @@ impl Revoke {
                 (store.find(prefix)?, Some(grant.portion))
             }
         };
-        act(&store, &id, &Event::Revoke { by, portion })?;
+        act(folders, &store, &id, &Event::Revoke { by, portion })?;
         Ok(0)
     }
 }
 
 /// Takes an event to an item and says what it came to.
-fn act(store: &Approvals, id: &ItemId, event: &Event) -> Result<Item, CliError> {
+fn act(folders: &Folders, store: &Approvals, id: &ItemId, event: &Event) -> Result<Item, CliError> {
     let (item, change) = desk::act(store, id, event, now_ms()).map_err(ApprovalsError::from)?;
     say(&format!("{id} {}", said(change)))?;
+    if matches!(change, Change::Approved | Change::Denied)
+        && let Err(error) = teach::from_decision(folders, &item)
+    {
+        // It is decided; only the model did not hear of it.
+        eprintln!(
+            "ampoule: the decision stands, but the risk model learnt nothing: {}",
+            chain(&error)
+        );
+    }
     Ok(item)
 }
 

@@ -117,6 +117,12 @@ impl Question {
         )?)
     }
 
+    /// The folders that its paths are read against.
+    pub(super) fn setting(&self) -> Result<Setting, CliError> {
+        let folder = self.workspace.as_deref().map(open).transpose()?;
+        Ok(folder.map_or_else(Setting::default, |folder| folder.setting().clone()))
+    }
+
     /// Judges it.
     pub(super) fn judge(&self, in_force: &InForce, intent: &Intent) -> Result<Answer, CliError> {
         let around = self.around.around();

@@ -8,8 +8,11 @@ use policy::action::Action;
 
 use super::super::{CliError, say};
 use super::ask::{Answer, Intent, Question};
+use super::queue::{self, Asked};
 use super::{CODES, shown};
 use crate::folders::Folders;
+use crate::policies::InForce;
+use policy::verdict::Verdict;
 
 /// Longest line of a batch, in bytes.
 const LINE: usize = 4 << 20;
@@ -23,6 +26,9 @@ pub(in crate::cli) struct Check {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Put what is to be asked into the queue of approvals, in the name of a task
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["plan", "batch"])]
+    ask: Option<String>,
     /// Judge each line of stdin, an action as JSON or a line of shell; one line of JSON each
     #[arg(long, conflicts_with_all = ["command", "plan", "action"])]
     batch: bool,
@@ -36,12 +42,43 @@ impl Check {
         let intent = self.question.intent()?;
         let in_force = self.question.in_force(folders)?;
         let answer = self.question.judge(&in_force, &intent)?;
+        let asked = self.asked(folders, &in_force, &intent, &answer)?;
         if self.json {
-            say(&shown::json(&intent, &answer).to_string())?;
+            let mut value = shown::json(&intent, &answer);
+            if let Some(asked) = &asked {
+                shown::insert(&mut value, "verdict", asked.verdict.name().into());
+                shown::insert(&mut value, "approval", asked.said.clone().into());
+            }
+            say(&value.to_string())?;
         } else {
             say(&shown::text(&intent, &answer))?;
+            if let Some(asked) = &asked {
+                say(&asked.said)?;
+            }
         }
-        Ok(shown::code(&answer))
+        let verdict = asked.map_or(shown::verdict(&answer), |asked| asked.verdict);
+        Ok(shown::code(verdict))
+    }
+
+    /// Asks people, if that was wanted and they are to be asked.
+    fn asked(
+        &self,
+        folders: &Folders,
+        in_force: &InForce,
+        intent: &Intent,
+        answer: &Answer,
+    ) -> Result<Option<Asked>, CliError> {
+        let (Some(task), Intent::Action(action), Answer::Action(judged)) =
+            (&self.ask, intent, answer)
+        else {
+            return Ok(None);
+        };
+        if judged.decision.verdict != Verdict::Ask {
+            return Ok(None);
+        }
+        let setting = self.question.setting()?;
+        let limits = &in_force.judge.limits;
+        queue::ask(folders, task, (action, judged), &setting, limits).map(Some)
     }
 
     fn lines(&self, folders: &Folders) -> Result<u8, CliError> {

@@ -49,7 +49,7 @@ impl Explain {
                 one(engine, &plan.together)?;
             }
         }
-        Ok(shown::code(&answer))
+        Ok(shown::code(shown::verdict(&answer)))
     }
 }
 

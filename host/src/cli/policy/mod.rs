@@ -6,6 +6,7 @@ mod ask;
 mod check;
 mod explain;
 mod init;
+mod queue;
 mod shown;
 mod test;
 

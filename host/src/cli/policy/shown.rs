@@ -22,8 +22,8 @@ const SHOWN: usize = 20;
 const WIDTH: usize = 100;
 
 /// The exit code.
-pub(super) fn code(answer: &Answer) -> u8 {
-    match verdict(answer) {
+pub(super) fn code(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Allow => 0,
         Verdict::Ask => ASK,
         Verdict::Deny => DENY,
@@ -66,7 +66,7 @@ pub(super) fn json(intent: &Intent, answer: &Answer) -> Value {
     }
 }
 
-fn insert(value: &mut Value, key: &str, with: Value) {
+pub(super) fn insert(value: &mut Value, key: &str, with: Value) {
     if let Some(object) = value.as_object_mut() {
         object.insert(key.to_owned(), with);
     }

@@ -145,6 +145,12 @@ impl Learner {
         self.version
     }
 
+    /// The site's own salt.
+    #[must_use]
+    pub fn salt(&self) -> u64 {
+        self.salt
+    }
+
     /// The model that judges.
     #[must_use]
     pub fn model(&self, state: State) -> Model {
