@@ -136,7 +136,7 @@ impl Build<'_> {
         let text = if here {
             text.to_owned()
         } else {
-            format!("cd '{}' && {text}", self.folder)
+            format!("cd '{}' && {text}", self.folder.replace('\'', r"'\''"))
         };
         Run::Shell {
             text: Arg {

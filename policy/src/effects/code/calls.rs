@@ -167,6 +167,16 @@ impl Machine<'_> {
                 let key = given.args.first().and_then(Value::known);
                 functions::environment(key.as_deref(), self.call)
             }
+            // `exec.call(null, 'id')`, `method(:system).call('id')`
+            Shape::Name(_) if matches!(name, "call" | "apply") && self.callable(this) => {
+                let object = usize::from(self.language.name == "node");
+                let args = given.args.iter().skip(object);
+                let args = args.flat_map(|arg| match (name, arg.parts()) {
+                    ("apply", Some(parts)) => parts.to_vec(),
+                    _ => vec![arg.clone()],
+                });
+                self.apply(this, &Given::of(args.collect()))
+            }
             Shape::Name(on) => {
                 let whole = self.language.canonical(&format!("{on}.{name}"));
                 let mut given = given.clone();

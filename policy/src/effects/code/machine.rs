@@ -326,12 +326,25 @@ impl<'a> Machine<'a> {
                 .iter()
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value);
+            if let Some(name) = name.strip_prefix('*') {
+                let rest = args.get(index..).unwrap_or_default().to_vec();
+                before.push((
+                    name.to_owned(),
+                    self.variables.insert(name.to_owned(), Value::list(rest)),
+                ));
+                continue;
+            }
             let value = match (args.get(index).or(given), default) {
                 (Some(value), _) => value.clone(),
                 (None, Some(default)) => self.eval(default),
                 (None, None) => Value::default(),
             };
             before.push((name.clone(), self.variables.insert(name.clone(), value)));
+        }
+        if self.language.name == "perl" {
+            // `@_`
+            let all = Value::list(args.to_vec());
+            before.push(("$_".to_owned(), self.variables.insert("$_".to_owned(), all)));
         }
         let outer = self.returned.take();
         let last = self.run(&function.body);

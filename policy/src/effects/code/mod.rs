@@ -55,8 +55,10 @@ pub fn analyse(language: &str, text: &str, call: &Call) -> Outcome {
         match language {
             "awk" => awk::analyse(seen, call),
             "powershell" => powershell::analyse(seen),
-            _ => Language::named(language)
-                .map_or_else(Outcome::default, |language| program(language, seen, call)),
+            _ => match Language::named(language) {
+                Some(language) => program(language, seen, call),
+                None => unread(language),
+            },
         }
     };
     if !rest.is_empty() {
@@ -75,8 +77,13 @@ fn program(language: &'static Language, text: &str, call: &Call) -> Outcome {
     machine.finish();
     machine.flush();
     let mut outcome = machine.outcome;
+    // Perl and Ruby print by themselves when their options say so, which is not known here.
+    let silent = matches!(language.name, "perl" | "ruby");
+    let alone = call.args.is_empty() && call.stdin.text.as_deref() == Some("");
     outcome.stdout = Stream {
-        text: machine.printed,
+        text: machine
+            .printed
+            .filter(|text| !text.is_empty() && (alone || !silent)),
         taint: machine.printed_taint,
     };
     if program.cut {
@@ -89,6 +96,19 @@ fn program(language: &'static Language, text: &str, call: &Call) -> Outcome {
         let text = format!("text that does not parse as {}", language.name);
         outcome.findings.push(finding(Hard::Unparsed, &text));
     }
+    outcome
+}
+
+/// Code of a language that nothing here reads.
+fn unread(language: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.effects.push(Effect::new(
+        Kind::Unknown,
+        Harm::Medium,
+        Target::Program(language.to_owned()),
+        "code:unread",
+        "code of a language that is not read could do anything",
+    ));
     outcome
 }
 

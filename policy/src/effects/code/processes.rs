@@ -43,6 +43,7 @@ impl Machine<'_> {
                 arg.text.contains(" -i") || arg.text.contains("&") || arg.text.trim() == first;
             self.shell_on_socket(first, rest);
             if let Some(folder) = &self.folder {
+                let folder = folder.replace('\'', r"'\''");
                 arg.text = format!("cd '{folder}' && {}", arg.text);
             }
             self.push(Run::Shell {

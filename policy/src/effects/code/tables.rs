@@ -36,6 +36,29 @@ pub(super) struct Language {
 const SCOPES: &str = "globals sys.modules globalThis global window self __builtins__ builtins _G _ENV $GLOBALS \
     process.mainModule";
 
+/// Names that stand for a text.
+const CONSTANTS: &[(&str, &str)] = &[
+    ("os.sep", "/"),
+    ("os.path.sep", "/"),
+    ("path.sep", "/"),
+    ("File.SEPARATOR", "/"),
+    ("DIRECTORY_SEPARATOR", "/"),
+    ("os.curdir", "."),
+    ("os.linesep", "\n"),
+    ("os.EOL", "\n"),
+    ("PHP_EOL", "\n"),
+    ("sys.executable", "python3"),
+    ("process.execPath", "node"),
+    ("process.argv0", "node"),
+    ("string.ascii_lowercase", "abcdefghijklmnopqrstuvwxyz"),
+    ("string.ascii_uppercase", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    (
+        "string.ascii_letters",
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    ),
+    ("string.digits", "0123456789"),
+];
+
 impl Language {
     /// A language by its name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
@@ -67,7 +90,7 @@ impl Language {
         SCOPES.split_ascii_whitespace().any(|scope| scope == name)
     }
 
-    /// The program's own arguments, by the name the language has for them.
+    /// The program's own arguments and other constants, by the names the language has for them.
     pub(super) fn arguments(&self, name: &str, call: &Call) -> Option<Value> {
         if self.name == "php"
             && matches!(
@@ -79,6 +102,10 @@ impl Language {
                 network: Some("whoever asks".to_owned()),
                 ..Taint::default()
             }));
+        }
+        let constant = CONSTANTS.iter().find(|(known, _)| *known == name);
+        if let Some((_, text)) = constant {
+            return Some(Value::text(text));
         }
         let before: &[&str] = match (self.name, name) {
             ("python", "sys.argv") => &["-c"],

@@ -62,7 +62,7 @@ impl Machine<'_> {
             }
             "code" | "file" => self.code(verb, &first(&picked)),
             "put" | "dump" | "perl-open" => self.handle(verb, &picked, given),
-            "print" | "print-line" => self.print(verb, all),
+            "print" | "print-line" => self.print(verb, all, given),
             "chdir" => self.change_folder(&first(&picked)),
             "sql" => self.sql(name, &first(&picked), given),
             "maybe-code" if !self.is_code(&first(&picked)) => Value::default(),
@@ -274,7 +274,22 @@ impl Machine<'_> {
         Value::default()
     }
 
-    pub(super) fn print(&mut self, verb: &str, args: &[Value]) -> Value {
+    pub(super) fn print(&mut self, verb: &str, args: &[Value], given: &Given) -> Value {
+        if let Some(file) = given
+            .named("file")
+            .filter(|_| self.language.name == "python")
+        {
+            if file
+                .as_object()
+                .is_some_and(|object| object.class == "file")
+            {
+                self.written(
+                    &own(&file),
+                    fold::add(&[args, &[Value::text("\n")]].concat()),
+                );
+            }
+            return Value::default();
+        }
         let words: Vec<String> = args.iter().map(Value::word).collect();
         self.printed_taint.join(&fold::taint_of(args));
         let known =

@@ -264,6 +264,10 @@ impl Parser {
         if self.dialect.bare_calls && is_any(ALONE, name) && !self.is("(") {
             return Expr::call(value, Vec::new());
         }
+        if self.dialect.kind == Kind::Perl && name == "shift" && !self.is("(") {
+            let all = Box::new(Expr::Name("$_".to_owned()));
+            return Expr::Index(all, Box::new(Expr::Number(0)));
+        }
         if self.bare_arguments(name) {
             return self.nest(|parser| parser.bare_call(value));
         }
@@ -288,13 +292,8 @@ impl Parser {
                 false
             }
             (Token::Name(word), _) => {
-                next.spaced
-                    && !is_any(PLAIN, word)
-                    && !self.modifier(word)
-                    && !matches!(
-                        word.as_str(),
-                        "x" | "eq" | "ne" | "lt" | "gt" | "le" | "ge" | "cmp" | "isa" | "until"
-                    )
+                let between = self.dialect.kind == Kind::Perl && is_any(BETWEEN, word);
+                next.spaced && !between && !is_any(PLAIN, word) && !self.modifier(word)
             }
             (
                 Token::Text(_)
@@ -346,6 +345,9 @@ const NESTED: u32 = 3;
 
 /// Most calls or operators in a chain.
 const LINKS: usize = 64;
+
+/// Operators of Perl that look like names.
+const BETWEEN: &str = "x eq ne lt gt le ge cmp isa";
 
 /// Functions that are called by their name alone.
 const ALONE: &str = "fork gets readlines cwd getcwd";

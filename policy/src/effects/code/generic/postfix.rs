@@ -96,7 +96,9 @@ impl Parser {
                 self.at += 1;
                 let value = match object {
                     // A class and its method are one name.
-                    Expr::Name(class) if self.dialect.kind == Kind::Php => {
+                    Expr::Name(class)
+                        if self.dialect.kind == Kind::Php && !class.starts_with('$') =>
+                    {
                         Expr::Name(format!("{class}.{name}"))
                     }
                     object => Expr::Attribute(Box::new(object), name.clone()),

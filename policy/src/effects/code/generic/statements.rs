@@ -197,8 +197,10 @@ impl Parser {
         }
         self.eat_word(&["do"]);
         self.lines();
-        let body = if self.is("{") {
-            vec![self.block(false)]
+        let body = if self.eat("{") {
+            let body = self.statements(&["}"]);
+            self.eat("}");
+            body
         } else if self.dialect.ends {
             let body = self.statements(&["end"]);
             self.eat_word(&["end"]);

@@ -25,6 +25,7 @@ impl Reader<'_> {
             }
             "module" | "block" | "finally_clause" | "class_definition" | "with_clause"
             | "with_item" => Expr::Block(self.children(node)),
+            "decorated_definition" => self.decorated(node),
             "if_statement" | "elif_clause" | "case_clause" => {
                 self.branch(node, "consequence", false)
             }
@@ -50,6 +51,22 @@ impl Reader<'_> {
             "import_statement" | "future_import_statement" => Expr::Block(self.aliases(node)),
             _ => return None,
         })
+    }
+
+    /// What decorates a function is called with it.
+    fn decorated(&mut self, node: Node) -> Expr {
+        let mut cursor = node.walk();
+        let parts: Vec<Node> = node.named_children(&mut cursor).collect();
+        let mut value = self.field(node, "definition");
+        let decorators = parts
+            .into_iter()
+            .rev()
+            .filter(|part| part.kind() == "decorator");
+        for decorator in decorators {
+            let callee = self.children(decorator).pop().unwrap_or_else(Expr::nothing);
+            value = Expr::call(callee, vec![value]);
+        }
+        value
     }
 
     /// Only the imports that give another name: a name nobody gave is the library's own.
@@ -154,6 +171,8 @@ impl Reader<'_> {
                     let name = node.named_child(0);
                     (name.map_or("", |name| self.source(name)).to_owned(), None)
                 }
+                // Spelt as it is written, so that it gets all the rest.
+                "list_splat_pattern" => (self.source(node).to_owned(), None),
                 _ => continue,
             };
             if name != "self" && name != "cls" {

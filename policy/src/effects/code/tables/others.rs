@@ -182,8 +182,8 @@ pub(super) const RUBY: &str = "
     File.read File.readlines File.binread File.foreach : read %0
     eval instance_eval class_eval module_eval binding.eval *.instance_eval *.class_eval *.module_eval *.eval RubyVM.InstructionSequence.compile ERB.new : code %0
     load require_relative : file-if %0
-    send public_send __send__ *.send *.public_send *.__send__ *.method : by-name %0 %1..
-    const_get *.const_get Object.const_get : import %0
+    send public_send __send__ *.send *.public_send *.__send__ : by-name %0 %1..
+    method *.method public_method *.public_method const_get *.const_get Object.const_get : import %0
     Net.HTTP.get Net.HTTP.get_response URI.open URI.parse.open URI.parse.read OpenURI.open_uri HTTParty.get RestClient.get Faraday.get Excon.get HTTP.get pathlib.Path.open : http GET %this %0
     Net.HTTP.post Net.HTTP.post_form HTTParty.post RestClient.post Faraday.post Excon.post HTTP.post : http POST %0 %1 %body %form
     HTTParty.put RestClient.put Faraday.put : http PUT %0 %1 %body
