@@ -118,7 +118,13 @@ impl Judge {
         around: &Around,
     ) -> PlanJudgement {
         let analyses = intent::of_plan(plan, ground);
-        let findings = reasoning::findings(plan, &analyses, ground);
+        let announced = reasoning::read(plan);
+        let meant: Vec<Analysis> = announced
+            .commands
+            .iter()
+            .map(|code| intent::of_code(code.language, &code.text, ground))
+            .collect();
+        let findings = reasoning::compare(&announced, &meant, &analyses);
         let mut together = Analysis::default();
         for analysis in &analyses {
             together.effects.extend(analysis.effects.iter().cloned());

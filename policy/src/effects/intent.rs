@@ -31,6 +31,18 @@ pub fn of_plan(plan: &Plan, ground: Ground<'_>) -> Vec<Analysis> {
     read
 }
 
+/// What code in a text would do: shell, unless its language says otherwise.
+#[must_use]
+pub fn of_code(language: &str, text: &str, ground: Ground<'_>) -> Analysis {
+    let mut session = Session::new(ground);
+    session.begin(None);
+    match language {
+        "" | "sh" | "bash" | "shell" | "console" | "zsh" => session.text(text),
+        language => session.code(language, text),
+    }
+    session.end()
+}
+
 fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
     session.begin(action.cwd.as_deref());
     match &action.act {

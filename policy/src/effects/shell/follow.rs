@@ -61,7 +61,7 @@ impl Shell<'_> {
     }
 
     /// Code of another language than shell.
-    fn code(&mut self, language: &str, text: &str, at: Span) -> Stream {
+    pub(super) fn code(&mut self, language: &str, text: &str, at: Span) -> Stream {
         let cwd = self.scope.cwd.clone();
         let stdin = Stream::empty();
         let call = Call {

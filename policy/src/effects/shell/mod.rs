@@ -114,6 +114,11 @@ impl<'a> Session<'a> {
         self.shell.words(words, &Stream::empty());
     }
 
+    /// Reads code of another language than shell.
+    pub fn code(&mut self, language: &str, text: &str) {
+        self.shell.code(language, text, Span::default());
+    }
+
     /// Reads the writing of a file.
     pub fn write(&mut self, path: &str, content: Option<&str>) {
         let whole = Value::known(path);
