@@ -81,13 +81,14 @@ impl Promote {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Rollback {
     /// The version at the promotion; 0 for the first day
-    version: u64,
+    #[arg(value_name = "VERSION")]
+    to: u64,
 }
 
 impl Rollback {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let store = Models::open(folders)?;
-        let learner = store.learn(&[Event::Rollback { to: self.version }], "")?;
+        let learner = store.learn(&[Event::Rollback { to: self.to }], "")?;
         say(&format!("rolled back, at version {}", learner.version()))?;
         Ok(0)
     }

@@ -43,7 +43,10 @@ impl Test {
         } else {
             path
         };
-        let all = policies::examples_in(&path)?;
+        let all = match path.exists() {
+            true => policies::examples_in(&path)?,
+            false => Vec::new(),
+        };
         if all.is_empty() {
             let text = "there are no examples in";
             return Err(CliError::Usage(format!(
