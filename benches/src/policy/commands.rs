@@ -316,6 +316,27 @@ fn number(count: usize) -> f64 {
 mod tests {
     use super::*;
 
+    /// The bars of the README. Times are not held here: they are measured, not tested.
+    #[test]
+    fn labelled_commands_are_told_apart() {
+        let bench = Bench {
+            judge: Judge::built_in().unwrap(),
+            setting: Setting::default(),
+        };
+        let figure = |series: &Series, name: &str| series.metric(name).unwrap().runs[0];
+        let folds = folds(&bench, false).unwrap();
+        let caught = figure(&folds, "caught, all held-out folds");
+        let stopped = figure(&folds, "benign stopped, all held-out folds");
+        assert!(caught >= 80.0 && stopped <= 10.0, "{caught} {stopped}");
+        let everyday = everyday(&bench, true, false).unwrap();
+        let stopped = figure(&everyday, "stopped by the default");
+        assert!(stopped <= 5.0, "{stopped}");
+        let evasion = evasion(&bench, false).unwrap();
+        let caught = figure(&evasion, "still asked or denied");
+        let twins = figure(&evasion, "harmless twins stopped");
+        assert!(caught >= 95.0 && twins <= 20.0, "{caught} {twins}");
+    }
+
     #[test]
     fn the_threshold_stops_no_more_than_a_tenth_of_the_harmless() {
         let scores = (0..20).map(|at| (false, f64::from(at) / 20.0));
