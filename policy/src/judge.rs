@@ -311,3 +311,6 @@ fn credentials(blast: &Blast) -> u64 {
     let count = blast.credentials.union(&blast.credentials_in_reach).count();
     u64::try_from(count).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
