@@ -290,6 +290,10 @@ fn env_file(name: &str) -> bool {
 /// Whether what is written there runs later by itself, or lets somebody in.
 fn startup(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
+    // `pre-commit.sample` runs only once it is renamed.
+    if name.ends_with(".sample") {
+        return false;
+    }
     is_any(names::STARTUP_NAMES, name)
         || words(names::STARTUP_FOLDERS).any(|folder| path.contains(folder))
         || matches!(

@@ -32,7 +32,7 @@ pub(super) const SECRET_NAMES: &str = ".netrc _netrc .pgpass .my.cnf .npmrc .pyp
     shadow gshadow shadow- credentials credentials.json credentials.toml credentials.yml \
     credentials.yaml secrets secrets.json secrets.yml secrets.yaml secrets.toml secrets.env \
     wallet.dat terraform.tfstate service-account.json serviceaccount.json kubeconfig \
-    master.key authinfo .bash_history .zsh_history hosts.yml";
+    master.key authinfo logins.json key4.db cookies.sqlite Cookies .bash_history .zsh_history hosts.yml";
 
 /// Folders of such.
 pub(super) const SECRET_FOLDERS: &str = ".ssh .gnupg .aws .kube .azure .password-store gcloud keyrings Keychains .docker .oci \
@@ -50,7 +50,8 @@ pub(super) const STARTUP_NAMES: &str = ".bashrc .bash_profile .bash_login .bash_
 /// Parts of paths to such.
 pub(super) const STARTUP_FOLDERS: &str = "/etc/cron /var/spool/cron /etc/systemd/ /lib/systemd/ /.config/systemd/ \
     /.config/autostart/ /etc/init.d/ /etc/init/ /etc/rc /etc/profile /etc/bash /etc/sudoers.d \
-    /etc/pam.d /etc/udev/ /etc/xdg/autostart /LaunchAgents/ /LaunchDaemons/ /.git/hooks";
+    /etc/pam.d /etc/udev/ /etc/xdg/autostart /LaunchAgents/ /LaunchDaemons/ /.git/hooks \
+    /.ssh/config /.ssh/rc";
 
 /// Names that patterns are held against before others.
 pub(super) const PATTERNS: &str = ".git .ssh .env .aws .gnupg .kube etc bin usr lib boot home root var dev sbin opt proc \

@@ -190,7 +190,12 @@ fn touches(call: &Call, path: &str, sends: bool) -> Effect {
         (Kind::Send, Harm::High, "lexicon:sends-secret", why)
     } else {
         let why = "a program that nothing is known of is given keys, tokens or passwords";
-        (Kind::TouchSecret, Harm::Medium, "lexicon:reads-secret", why)
+        let harm = if super::filters::input::own_keys(call, path) {
+            Harm::High
+        } else {
+            Harm::Medium
+        };
+        (Kind::TouchSecret, harm, "lexicon:reads-secret", why)
     };
     Effect::new(kind, harm, call.path(path), rule, why)
 }

@@ -6,6 +6,7 @@
 
 mod files;
 mod filters;
+mod given;
 mod interpreters;
 mod lexicon;
 mod network;
@@ -147,12 +148,13 @@ pub enum Run {
 /// What a command would do.
 #[must_use]
 pub fn run(call: &Call) -> Outcome {
-    filters::run(call)
+    let outcome = filters::run(call)
         .or_else(|| wrappers::run(call))
         .or_else(|| interpreters::run(call))
         .or_else(|| files::run(call))
         .or_else(|| network::run(call))
         .or_else(|| system::run(call))
         .or_else(|| tables::run(call))
-        .unwrap_or_else(|| lexicon::run(call))
+        .unwrap_or_else(|| lexicon::run(call));
+    given::with(call, outcome)
 }

@@ -124,14 +124,26 @@ const COMPRESSORS: &[&str] = &[
     "lzip", "plzip", "lzma", "brotli", "lzop", "compress", "igzip",
 ];
 
+/// How bad it is that an archiver runs this: a command is followed and has its own harm, a shell
+/// or a script reads what nobody sees here.
+fn runs(text: &str) -> Harm {
+    let program = text.split_whitespace().next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    if matches!(name, "sh" | "bash" | "dash" | "zsh") || program.starts_with(['.', '~']) {
+        Harm::High
+    } else {
+        Harm::Medium
+    }
+}
+
 /// What tar itself would run.
 fn commands(options: &Options, outcome: &mut Outcome) {
     for (name, arg, value) in &options.options {
         let Some(arg) = arg else { continue };
-        let (text, harm) = match name.as_str() {
-            "--to-command" => (value.as_str(), Harm::High),
+        let text = match name.as_str() {
+            "--to-command" => value.as_str(),
             "--checkpoint-action" => match value.strip_prefix("exec=") {
-                Some(command) => (command, Harm::High),
+                Some(command) => command,
                 None => continue,
             },
             "-I" | "--use-compress-program" => {
@@ -140,17 +152,17 @@ fn commands(options: &Options, outcome: &mut Outcome) {
                 if COMPRESSORS.contains(&program) {
                     continue;
                 }
-                (value.as_str(), Harm::High)
+                value.as_str()
             }
             "-F" | "--info-script" | "--new-volume-script" | "--rsh-command" | "--rmt-command" => {
-                (value.as_str(), Harm::High)
+                value.as_str()
             }
             _ => continue,
         };
         outcome.add(
             Effect::new(
                 Kind::Execute,
-                harm,
+                runs(text),
                 Target::Program(text.to_owned()),
                 "files:archive-runs",
                 "the archiver would run a command",
@@ -292,7 +304,13 @@ fn zip(call: &Call) -> Outcome {
         let target = Target::Program(value.clone());
         let why = "the archiver would run a command";
         outcome.add(
-            Effect::new(Kind::Execute, Harm::High, target, "files:archive-runs", why),
+            Effect::new(
+                Kind::Execute,
+                runs(value),
+                target,
+                "files:archive-runs",
+                why,
+            ),
             arg,
         );
         outcome.runs.push(Run::Shell {

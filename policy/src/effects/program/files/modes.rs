@@ -208,7 +208,7 @@ fn ordinary(mode: Mode, place: Place, recursive: bool, path: &str) -> Weight {
 fn open_to_all(place: Place, recursive: bool) -> Harm {
     match place.area {
         Area::Root | Area::HomeRoot => Harm::Critical,
-        Area::System | Area::Outside | Area::Vcs => Harm::High,
+        Area::System | Area::Outside | Area::Vcs | Area::Device => Harm::High,
         _ if recursive || place.secret || place.startup => Harm::High,
         Area::Home | Area::WorkspaceRoot => Harm::High,
         _ => Harm::Medium,

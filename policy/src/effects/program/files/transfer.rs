@@ -255,6 +255,7 @@ fn make(call: &Call) -> Outcome {
         };
         outcome.add(effect, arg);
     }
+    pipe(call, &options, &mut outcome);
     if call.name == "mknod" && matches!(options.operand(1), Some("b" | "c" | "u")) {
         for effect in &mut outcome.effects {
             effect.kind = Kind::Escalate;
@@ -263,6 +264,19 @@ fn make(call: &Call) -> Outcome {
         }
     }
     outcome
+}
+
+/// Whoever writes into a named pipe decides what is read from it.
+fn pipe(call: &Call, options: &Options, outcome: &mut Outcome) {
+    if call.name != "mkfifo" && options.operand(1) != Some("p") {
+        return;
+    }
+    let path = options.operand(0);
+    if let Some(path) = path.and_then(|path| call.setting.absolute(path, call.cwd)) {
+        let mut content = Stream::default();
+        content.taint.network = Some("whoever writes into the pipe".to_owned());
+        outcome.writes.push((path, content));
+    }
 }
 
 const OBEYED: &[&str] = &[

@@ -107,6 +107,11 @@ fn touched(call: &Call, arg: &Arg, how: Use) -> Effect {
         Use::Shows if passwords && call.place(&arg.text).area == Area::System => {
             (Harm::High, "shows the passwords of all the machine's users")
         }
+        // The person's own keys, not those of the project.
+        Use::Shows if own_keys(call, &arg.text) => (
+            Harm::High,
+            "shows keys or tokens of the person whose machine this is",
+        ),
         Use::Shows => (
             Harm::Medium,
             "shows keys, tokens or passwords to whoever reads the output",
@@ -119,6 +124,23 @@ fn touched(call: &Call, arg: &Arg, how: Use) -> Effect {
         "secret:read",
         why,
     )
+}
+
+/// Whether a path leads to keys that are good outside of the project.
+pub(in crate::effects::program) fn own_keys(call: &Call, path: &str) -> bool {
+    let area = call.place(path).area;
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let told = [
+        "config",
+        "known_hosts",
+        "authorized_keys",
+        ".npmrc",
+        ".pypirc",
+    ];
+    let public = told.contains(&name) || name.ends_with(".pub") || name.ends_with("history");
+    matches!(area, Area::Home | Area::System)
+        && !public
+        && (path.contains("/.") || name == "environ")
 }
 
 /// The effect of writing to a file, by where it is.
@@ -180,7 +202,8 @@ pub(in crate::effects::program) fn extend(
     out: &mut Outcome,
 ) {
     out.effects.push(written(call, arg, true));
-    let mut whole = read(call, arg).unwrap_or_default();
+    // A file that cannot be read is mostly one that is not there yet.
+    let mut whole = read(call, arg).unwrap_or_else(Stream::empty);
     append(&mut whole, content);
     save(call, arg, whole, out);
 }

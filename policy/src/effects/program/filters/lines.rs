@@ -19,7 +19,7 @@ const OPAQUE: &str = "column -s -c -N -o -l -H -R -W|strings -n -t -e --bytes|he
     -l -f -O|ccze|fzf -q -f -d -n --query --filter --preview-window|peco|xmlstarlet|tidy|\
     html2text|diff -U -C -x -I -L --exclude --label|colordiff|cmp -n -i|sdiff -w|diff3|difft|delta|\
     wdiff|zdiff|zcmp|look|zless|zmore|dos2unix|unix2dos|envsubst|iconv -f -t -o --from-code --to-code|\
-    man|info|apropos|whatis|tldr|help|cowsay|figlet|nkf|recode|uuencode";
+    man -P --pager -S -s -M -L -p -C|info|apropos|whatis|tldr|help|cowsay|figlet|nkf|recode|uuencode";
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
@@ -80,6 +80,14 @@ fn opaque(call: &Call, name: &str) -> Option<Outcome> {
         for arg in &options.operands {
             write(call, arg, &Stream::default(), &mut out);
         }
+    }
+    if let ("man", Some(pager)) = (name, value_arg(&options, &["-P", "--pager"])) {
+        out.runs.push(Run::Shell {
+            text: pager,
+            arguments: Vec::new(),
+            stdin: Stream::empty(),
+            host: None,
+        });
     }
     if name == "jq" && call.args.iter().any(|arg| arg.text.contains("@base64d")) {
         out.stdout.taint.decoded = true;

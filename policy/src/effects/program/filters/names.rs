@@ -16,8 +16,9 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
         "seq" | "gseq" => prints(seq(call)),
         "yes" => prints(Some(yes(call))),
         "expr" => prints(expr(call)),
-        "which" | "type" | "whereis" | "hash" | "whence" => prints(which(call)),
-        "command" if looks_up(call) => prints(which(call)),
+        "which" => prints(which(call).map(|names| installed(&names))),
+        "type" | "whereis" | "hash" | "whence" => prints(which(call)),
+        "command" if looks_up(call) => prints(which(call).map(|names| installed(&names))),
         _ => return None,
     })
 }
@@ -38,6 +39,15 @@ fn which(call: &Call) -> Option<String> {
         names.push('\n');
     }
     Some(names)
+}
+
+/// Their paths, as if all were installed in one place.
+fn installed(names: &str) -> String {
+    let path = |name: &str| match name.contains(['/', UNKNOWN]) {
+        true => format!("{name}\n"),
+        false => format!("/usr/bin/{name}\n"),
+    };
+    names.lines().map(path).collect()
 }
 
 fn basename(call: &Call) -> Option<String> {

@@ -71,8 +71,8 @@ const OUTPUTS: &[(&str, &str)] = &[
     ("realpath ../etc", "/etc\n"),
     ("pwd", "/workspace\n"),
     ("expr 2 + 3", "5\n"),
-    ("which rm", "rm\n"),
-    ("command -v rm", "rm\n"),
+    ("which rm", "/usr/bin/rm\n"),
+    ("command -v rm", "/usr/bin/rm\n"),
     ("yes | head -n 2", "y\ny\n"),
 ];
 
@@ -151,12 +151,23 @@ fn a_secret_stays_one_through_filters() {
 }
 
 #[test]
-fn reading_secrets_is_medium_and_looking_at_them_is_low() {
+fn showing_keys_that_are_the_persons_own_is_high() {
     for line in [
         "cat ~/.ssh/id_rsa",
-        "head .env",
         "less ~/.aws/credentials",
         "base64 ~/.ssh/id_ed25519",
+        "tac ~/.netrc",
+        "strings /proc/1/environ",
+    ] {
+        assert_eq!(harm(&run(line)), Harm::High, "{line}");
+    }
+}
+
+#[test]
+fn reading_secrets_is_medium_and_looking_at_them_is_low() {
+    for line in [
+        "head .env",
+        "cat ~/.ssh/config",
         "grep -n x .env",
         "awk 1 .env",
         "sed -n 1p .env",
@@ -165,7 +176,6 @@ fn reading_secrets_is_medium_and_looking_at_them_is_low() {
         "sort .env",
         "openssl rsa -in server.key",
         "diff .env .env.local",
-        "tac ~/.netrc",
         "jq . credentials.json",
     ] {
         assert_eq!(harm(&run(line)), Harm::Medium, "{line}");

@@ -53,6 +53,11 @@ fn shell(arg: &Arg, text: &str, out: &mut Outcome) {
     });
 }
 
+/// The text in the first quotes after a name that runs it: `(shell-command "ls")`.
+fn quoted_after<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.split_once(name)?.1.split('"').nth(1)
+}
+
 fn vim(call: &Call) -> Outcome {
     let options = scan(
         call.args,
@@ -185,6 +190,16 @@ fn emacs(call: &Call) -> Outcome {
                 text: value.clone(),
                 ..(*arg).clone()
             };
+            let names = [
+                "shell-command",
+                "call-process",
+                "start-process",
+                "async-shell-command",
+            ];
+            let command = names.iter().find_map(|name| quoted_after(value, name));
+            if let Some(command) = command {
+                shell(arg, command, &mut out);
+            }
             unseen::word(call, Language::Code("elisp"), &text, &[], &mut out);
         }
     }

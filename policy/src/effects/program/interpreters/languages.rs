@@ -5,6 +5,7 @@ use super::super::filters::input::{Use, gather, written};
 use super::super::{Call, Outcome, Run, filters};
 use super::python::repl;
 use super::unseen::{self, Language};
+use crate::effects::place::Area;
 use crate::effects::word::{Arg, Stream};
 use crate::effects::{Effect, Harm, Kind, Target};
 
@@ -109,6 +110,14 @@ fn interpreter(call: &Call, row: &'static str) -> Outcome {
         }
         unseen::word(call, Language::Code(language), text, &[], &mut out);
     }
+    if let Some(folder) = line.folder.as_ref().filter(|folder| wide(call, folder)) {
+        let why = "opens a port from which others can read the folder";
+        let target = call.path(&folder.text);
+        out.add(
+            Effect::new(Kind::Connect, Harm::High, target, "php:serve", why),
+            folder,
+        );
+    }
     if let Some(address) = &line.serves {
         let target = Target::Host(address.text.clone());
         let why = "opens a port";
@@ -157,6 +166,8 @@ fn shells(code: &Arg, out: &mut Outcome) {
 struct Line<'a> {
     code: Vec<Arg>,
     serves: Option<Arg>,
+    /// `-t` of PHP: the folder it serves.
+    folder: Option<Arg>,
     /// `-n`, `-p` and `-i` of Perl and Ruby: the code runs for each line of the files.
     loops: bool,
     in_place: bool,
@@ -191,6 +202,8 @@ fn read<'a>(args: &'a [Arg], code: &[&str], valued: &str) -> Line<'a> {
                 .unwrap_or_default();
             if name == "-S" && code.contains(&"-r") {
                 line.serves = value;
+            } else if name == "-t" && code.contains(&"-r") {
+                line.folder = value;
             } else if is_code(name) {
                 line.code.extend(value);
             }
@@ -225,6 +238,11 @@ fn read<'a>(args: &'a [Arg], code: &[&str], valued: &str) -> Line<'a> {
     }
     line.operands = rest;
     line
+}
+
+fn wide(call: &Call, folder: &Arg) -> bool {
+    let place = call.place(&folder.text);
+    place.secret || matches!(place.area, Area::Root | Area::HomeRoot | Area::System)
 }
 
 fn like(arg: &Arg, text: &str) -> Arg {

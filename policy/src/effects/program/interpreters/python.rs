@@ -135,6 +135,9 @@ fn module(call: &Call, name: &Arg, args: &[Arg]) -> Outcome {
         "json.tool" => return filter(call, "jq", args),
         "gzip" => return filter(call, "gzip", args),
         "quopri" | "uu" => return filter(call, "uudecode", args),
+        "code" | "asyncio" if args.is_empty() => {
+            repl(call, Language::Code("python"), name, &mut out);
+        }
         "timeit" => {
             if let Some(code) = args.iter().rfind(|arg| !arg.text.starts_with('-')) {
                 unseen::word(call, Language::Code("python"), code, &[], &mut out);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is sent, and to whom: the harm of data that leaves.
 
-use super::super::super::word::{Arg, Taint};
+use super::super::super::word::{Arg, Taint, UNKNOWN};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::Call;
 use super::super::files::{content, name};
@@ -121,6 +121,10 @@ pub(super) fn credential(to: &Url, arg: &Arg, proper: bool) -> Option<Effect> {
             "network:send-credential",
             why,
         ));
+    }
+    if arg.taint.file.is_some() && to.host.trim_matches(UNKNOWN).is_empty() {
+        // An address from a list: what is sent is nothing of the file but the address itself.
+        return None;
     }
     let plain = arg.taint.file.is_some() || (to.collects() && arg.is_unknown());
     plain.then(|| sending(to, &arg.taint))

@@ -140,7 +140,7 @@ fn options(call: &Call, options: &Options, out: &mut Outcome) {
             "-R" | "-w" => out.add(
                 Effect::new(
                     Kind::Connect,
-                    Harm::Medium,
+                    Harm::High,
                     Target::Host(value.clone()),
                     "ssh:tunnel",
                     "lets the other machine reach into this network",

@@ -89,7 +89,14 @@ fn as_other(call: &Call, valued: &str) -> Outcome {
             .iter()
             .skip(1)
             .all(|word| word.text.starts_with('-') && !word.text.contains('c'));
-    let harm = if bare { Harm::Medium } else { Harm::Low };
+    // What is piped in is followed; a shell that nobody wrote the commands of is anything at all.
+    let harm = if bare && piped(call.stdin) {
+        Harm::Medium
+    } else if bare {
+        Harm::High
+    } else {
+        Harm::Low
+    };
     out.add(escalates(call, harm, program), first);
     out.runs.extend(command(call, words));
     out
@@ -97,7 +104,12 @@ fn as_other(call: &Call, valued: &str) -> Outcome {
 
 /// A shell as somebody else, which reads what is piped in.
 fn opens(call: &Call, arg: Option<&Arg>, out: &mut Outcome) {
-    let effect = escalates(call, Harm::Medium, "sh");
+    let harm = if piped(call.stdin) {
+        Harm::Medium
+    } else {
+        Harm::High
+    };
+    let effect = escalates(call, harm, "sh");
     match arg {
         Some(arg) => out.add(effect, arg),
         None => out.effects.push(effect),

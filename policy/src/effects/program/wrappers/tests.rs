@@ -200,7 +200,7 @@ fn commands_on_other_hosts_are_shell_there() {
 }
 
 #[test]
-fn rights_gained_are_low_for_a_command_and_medium_for_a_shell() {
+fn rights_gained_are_low_for_a_command_and_high_for_a_shell() {
     for line in [
         "sudo ls",
         "doas apt update",
@@ -222,7 +222,7 @@ fn rights_gained_are_low_for_a_command_and_medium_for_a_shell() {
         "su root",
         "doas -s",
     ] {
-        assert!(has(&run(line), Kind::Escalate, Harm::Medium), "{line}");
+        assert!(has(&run(line), Kind::Escalate, Harm::High), "{line}");
     }
     for line in ["sudo -l", "sudo -v", "sudo -k", "sudo --version", "sudo"] {
         assert!(run(line).effects.is_empty(), "{line}");
