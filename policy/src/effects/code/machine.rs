@@ -16,7 +16,7 @@ use super::tables::Language;
 use super::value::{Shape, Value};
 
 /// Steps that are gone: an expression, or 64 bytes of text put together.
-const FUEL: u32 = 100_000;
+const FUEL: u32 = 30_000;
 
 /// How deep expressions and functions are followed.
 const DEPTH: u32 = 64;

@@ -28,6 +28,7 @@ mod python;
 mod remote;
 mod syntax;
 mod tables;
+mod tcl;
 mod value;
 mod verbs;
 
@@ -55,6 +56,7 @@ pub fn analyse(language: &str, text: &str, call: &Call) -> Outcome {
         match language {
             "awk" => awk::analyse(seen, call),
             "powershell" => powershell::analyse(seen),
+            "tcl" => tcl::analyse(seen),
             _ => match Language::named(language) {
                 Some(language) => program(language, seen, call),
                 None => unread(language),

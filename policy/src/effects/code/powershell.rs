@@ -3,7 +3,7 @@
 
 use super::super::program::{Outcome, Run};
 use super::super::word::{Arg, Stream, UNKNOWN};
-use super::super::{Effect, Harm, Kind, Target};
+use super::super::{Effect, Finding, Hard, Harm, Kind, Span, Target};
 use super::decode;
 
 /// Most commands that are followed.
@@ -93,10 +93,23 @@ pub(super) fn analyse(text: &str) -> Outcome {
         ));
     }
     for line in commands(text) {
+        if outcome.runs.len() >= RUNS {
+            outcome.findings.push(more());
+            break;
+        }
         command(&line, &mut outcome);
     }
     outcome.stdout = Stream::default();
     outcome
+}
+
+/// The commands after those that are followed.
+pub(super) fn more() -> Finding {
+    Finding {
+        hard: Hard::TooMuch,
+        span: Span::default(),
+        text: "more commands than are followed".to_owned(),
+    }
 }
 
 fn effect((kind, harm): (Kind, Harm), rule: &'static str, why: &'static str) -> Effect {
@@ -163,18 +176,17 @@ fn command(words: &[String], outcome: &mut Outcome) {
             .then_some(row)
     });
     let encoded = encoded(&name, args);
-    let Some(row) = row else {
-        if let Some(code) = encoded {
-            outcome.runs.push(Run::Code {
-                language: "powershell",
-                text: Arg::known(&code),
-            });
-        }
-        return;
-    };
-    if outcome.runs.len() >= RUNS {
+    if let Some(code) = encoded {
+        outcome.runs.push(Run::Code {
+            language: "powershell",
+            text: Arg::known(&code),
+        });
         return;
     }
+    native(words, &name, row.is_some(), outcome);
+    let Some(row) = row else {
+        return;
+    };
     let mut line: Vec<Arg> = row.split_ascii_whitespace().map(Arg::known).collect();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -206,6 +218,32 @@ fn command(words: &[String], outcome: &mut Outcome) {
         words: line,
         stdin: Stream::default(),
     });
+}
+
+/// Elsewhere than on Windows `rm` and `curl` are the programs themselves, with their options.
+fn native(words: &[String], name: &str, known: bool, outcome: &mut Outcome) {
+    let clusters = words.iter().skip(1).any(|word| is_cluster(word));
+    if clusters || (!known && is_program(name)) {
+        outcome.runs.push(Run::Command {
+            words: words.iter().map(|word| Arg::known(word)).collect(),
+            stdin: Stream::default(),
+        });
+    }
+}
+
+/// Letters of several options in one word, as programs of Unix have them: `-rf`, no `-Force`.
+fn is_cluster(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    (1..=4).contains(&letters.len()) && letters.chars().all(|c| c.is_ascii_lowercase())
+}
+
+/// A plain name of a program: no `Verb-Noun`, variable, number or keyword.
+fn is_program(name: &str) -> bool {
+    const KEYWORDS: &str = "if else elseif foreach for while do until function param try catch finally return \
+        switch begin process end throw break continue in filter class using";
+    name.starts_with(|c: char| c.is_ascii_lowercase() || matches!(c, '/' | '.' | '~'))
+        && !name.contains(['-', UNKNOWN, '=', '['])
+        && !KEYWORDS.split_ascii_whitespace().any(|word| word == name)
 }
 
 /// The code in `powershell -enc …`.
