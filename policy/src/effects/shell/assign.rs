@@ -35,15 +35,24 @@ impl Shell<'_> {
             Some(array) if array.kind() == "array" => {
                 let mut cursor = array.walk();
                 let words: Vec<_> = array.named_children(&mut cursor).collect();
-                let words = words.into_iter().flat_map(|word| self.fields(word, src));
-                Variable::Many(
+                let words = words.into_iter().flat_map(|word| {
+                    // `([0]=a [1]=b)`
+                    let value = word.child_by_field_name("value");
+                    let indexed = value.filter(|_| word.kind() == "variable_assignment");
+                    let mut words = self.fields(indexed.unwrap_or(word), src);
+                    for word in &mut words {
+                        let rest = word
+                            .text
+                            .strip_prefix('[')
+                            .and_then(|text| text.split_once("]="));
+                        if let Some((_, rest)) = rest.filter(|_| indexed.is_none()) {
+                            word.text = rest.to_owned();
+                        }
+                    }
                     words
-                        .map(|word| Value {
-                            text: word.text,
-                            taint: word.taint,
-                        })
-                        .collect(),
-                )
+                });
+                let words: Vec<_> = words.take(super::KEPT).collect();
+                Variable::Many(words.iter().map(|word| self.held(word)).collect())
             }
             Some(word) => Variable::One(self.value(word, src)),
             None => Variable::One(Value::default()),
@@ -100,9 +109,9 @@ impl Shell<'_> {
                 at,
             );
         } else if is(COMMANDS) && value.text.contains([' ', ';', '|', '/']) {
-            self.under(name, |shell| {
-                shell.nested(&value.text, at, &Stream::empty())
-            });
+            // `LESSOPEN='|command %s'`
+            let command = value.text.trim_start_matches(['|', '-']).to_owned();
+            self.under(name, |shell| shell.nested(&command, at, &Stream::empty()));
         } else if matches!(name, "HISTFILE" | "HISTSIZE" | "HISTFILESIZE") && !name.is_empty() {
             let hides = matches!(value.text.as_str(), "/dev/null" | "0" | "");
             if hides {
@@ -111,11 +120,11 @@ impl Shell<'_> {
         }
     }
 
-    fn hides_history(&mut self, at: Span) {
+    pub(super) fn hides_history(&mut self, at: Span) {
         let why = "keeps what is typed out of the history";
         let effect = Effect::new(
             Kind::Obfuscate,
-            Harm::Medium,
+            Harm::High,
             Target::Nothing,
             "shell:history",
             why,

@@ -136,17 +136,19 @@ impl Shell<'_> {
     }
 
     fn set(&mut self, args: &[Arg]) {
+        if let [off, what] = args
+            && off.text == "+o"
+            && what.text == "history"
+        {
+            self.hides_history(off.span);
+        }
         let given = args.iter().position(|arg| arg.text == "--");
         let values = given.and_then(|at| args.get(at + 1..));
         let bare = args
             .first()
             .is_some_and(|arg| !arg.text.starts_with(['-', '+']));
         if let Some(values) = values.or(bare.then_some(args)) {
-            let value = |arg: &Arg| Value {
-                text: arg.text.clone(),
-                taint: arg.taint.clone(),
-            };
-            self.scope.arguments = values.iter().map(value).collect();
+            self.scope.arguments = values.iter().map(|arg| self.held(arg)).collect();
         }
     }
 

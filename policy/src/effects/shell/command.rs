@@ -8,7 +8,7 @@ use super::super::program::{self, Call, Files, Outcome, Run};
 use super::super::word::{Arg, Stream, UNKNOWN};
 use super::super::{Effect, Hard, Harm, Kind, Span, Target};
 use super::expand::span;
-use super::{KEPT, Shell, Value, Variable};
+use super::{KEPT, Shell, Variable, WORD};
 
 /// Folders that hold installed programs: a path into one is the program's name.
 const PROGRAMS: &str =
@@ -21,10 +21,10 @@ const HIDDEN: &str = "rm dd sh bash cat curl wget nc ncat chmod chown mkfs shred
 
 /// Files of the action beside those on disk.
 #[derive(Debug)]
-struct View<'s> {
-    written: &'s std::collections::BTreeMap<String, Stream>,
-    stdin: &'s Stream,
-    files: &'s dyn Files,
+pub(super) struct View<'s> {
+    pub(super) written: &'s std::collections::BTreeMap<String, Stream>,
+    pub(super) stdin: &'s Stream,
+    pub(super) files: &'s dyn Files,
 }
 
 impl Files for View<'_> {
@@ -60,8 +60,13 @@ impl Shell<'_> {
                     self.assign(child, src);
                 }
                 "file_redirect" | "heredoc_redirect" | "herestring_redirect" | "comment" => {}
+                // `sh 0<<< x`: digits right before are no word.
+                "number" | "word" if is_descriptor(child, src) => {}
                 _ => words.extend(self.fields(child, src)),
             }
+        }
+        if dropped_dash(node, src) {
+            words.push(Arg::known("-"));
         }
         let mut out = Stream::empty();
         if !words.is_empty() {
@@ -96,11 +101,11 @@ impl Shell<'_> {
         if let Some(out) = self.builtin(name, args, &program, stdin) {
             return out;
         }
-        if program.glob && name.contains(['?', '*', '[']) {
+        if program.glob && name.contains(['?', '*', '[']) && !matches!(name, "[" | "[[") {
             return self.hidden(&program, args, stdin);
         }
-        self.rename(name, args);
         let linked = self.linked(args);
+        self.rename(name, args);
         let args = linked.as_deref().unwrap_or(args);
         self.deeper(|shell| shell.program(&program, args, stdin))
     }
@@ -130,11 +135,7 @@ impl Shell<'_> {
             }
             return Stream::default();
         }
-        let value = |arg: &Arg| Value {
-            text: arg.text.clone(),
-            taint: arg.taint.clone(),
-        };
-        let given = args.iter().map(value).collect();
+        let given = args.iter().map(|arg| self.held(arg)).collect();
         let before = std::mem::replace(&mut self.scope.arguments, given);
         self.running.push(name.to_owned());
         let out = self.nested(body, program.span, stdin);
@@ -220,6 +221,11 @@ impl Shell<'_> {
         args: &[Arg],
         stdin: &Stream,
     ) -> Stream {
+        let read = stdin.text.as_ref().map_or(0, String::len);
+        let words = args.iter().map(|arg| arg.text.len() + WORD);
+        if !self.spend(words.sum::<usize>() + read) {
+            return Stream::default();
+        }
         let view = View {
             written: &self.written,
             stdin,
@@ -239,7 +245,10 @@ impl Shell<'_> {
             start: all.start.min(arg.span.start),
             end: all.end.max(arg.span.end),
         });
-        self.absorb(name, outcome, at)
+        let before = self.input.replace(stdin.clone());
+        let out = self.absorb(name, outcome, at);
+        self.input = before;
+        out
     }
 
     /// Takes over what a program or a piece of code comes to.
@@ -320,6 +329,23 @@ impl Shell<'_> {
             Harm::Medium
         }
     }
+}
+
+/// The grammar leaves the last word out of `sh - <<END`.
+fn dropped_dash(node: Node<'_>, src: &str) -> bool {
+    let rest = src.get(node.end_byte()..).unwrap_or_default();
+    let blank = [' ', '\t'];
+    let rest = rest.trim_start_matches(blank).strip_prefix('-');
+    rest.is_some_and(|rest| rest.trim_start_matches(blank).starts_with("<<"))
+}
+
+/// Digits that stand right before a redirection.
+fn is_descriptor(node: Node<'_>, src: &str) -> bool {
+    let digits = super::expand::source(node, src);
+    digits.chars().all(|c| c.is_ascii_digit())
+        && src
+            .get(node.end_byte()..)
+            .is_some_and(|rest| rest.starts_with(['<', '>']))
 }
 
 /// Words of the grammar that may stand before a command and mean nothing to us.

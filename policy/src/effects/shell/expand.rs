@@ -6,7 +6,8 @@ use tree_sitter::Node;
 
 use super::super::word::{Arg, Stream, Taint, UNKNOWN};
 use super::super::{Hard, Span};
-use super::{MADE, Shell, Value, brace, quote};
+use super::variables::ends_tilde;
+use super::{MADE, Shell, Value, WORD, brace, quote};
 
 /// How a piece of a word is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,14 @@ impl Shell<'_> {
         let mut pieces = Vec::new();
         self.pieces(node, src, false, &mut pieces);
         let span = self.outer.unwrap_or_else(|| span(node));
-        let mut args = split(&pieces);
+        let mut args = if self.spend(size(&pieces)) {
+            split(&pieces)
+        } else {
+            vec![Arg::known(&UNKNOWN.to_string())]
+        };
+        if !self.spend(args.len().saturating_mul(WORD)) {
+            args.truncate(1);
+        }
         for arg in &mut args {
             arg.span = span;
         }
@@ -71,6 +79,14 @@ impl Shell<'_> {
         let mut pieces = Vec::new();
         self.pieces(node, src, false, &mut pieces);
         let mut value = Value::default();
+        if !self.spend(size(&pieces)) {
+            return Value::known(&UNKNOWN.to_string());
+        }
+        if let Some(first) = pieces.first_mut().filter(|first| first.how == How::Bare)
+            && let Some(rest) = first.text.strip_prefix('~').filter(|rest| ends_tilde(rest))
+        {
+            first.text = format!("{}{rest}", self.setting.home);
+        }
         for piece in pieces {
             if value.text.len() + piece.text.len() > MADE {
                 value.text.push(UNKNOWN);
@@ -86,17 +102,15 @@ impl Shell<'_> {
     pub(super) fn word_text(&mut self, raw: &str) -> Vec<Arg> {
         self.deeper(|shell| {
             let text = format!(": {raw}");
-            let Some(tree) = super::tree::parse(&text) else {
+            let Some(tree) = shell.tree(&text) else {
                 return vec![Arg::known(raw)];
             };
             let mut args = Vec::new();
             let command = tree.root_node().named_child(0);
-            let words = command
-                .map(|command| command.named_child_count())
-                .unwrap_or_default();
-            for at in 1..words {
-                let at = u32::try_from(at).unwrap_or(u32::MAX);
-                if let Some(word) = command.and_then(|command| command.named_child(at)) {
+            if let Some(command) = command {
+                let mut cursor = command.walk();
+                let words: Vec<_> = command.named_children(&mut cursor).skip(1).collect();
+                for word in words {
                     args.extend(shell.fields(word, &text));
                 }
             }
@@ -137,8 +151,9 @@ impl Shell<'_> {
                     }
                 }
             }
-            "simple_expansion" => self.parameter(raw.trim_start_matches('$'), how, made),
+            "simple_expansion" => self.parameter(raw.trim().trim_start_matches('$'), how, made),
             "expansion" => {
+                let raw = raw.trim();
                 let inner = raw.strip_prefix("${").and_then(|raw| raw.strip_suffix('}'));
                 self.braced(inner.unwrap_or_default(), how, made);
             }
@@ -186,6 +201,10 @@ impl Shell<'_> {
             }
             let gap = src.get(at..child.start_byte()).unwrap_or_default();
             made.push(Piece::of(quote::double(gap), How::Quoted));
+            // In `"$a $b"` the grammar takes the blank for a part of what follows.
+            let raw = source(child, src);
+            let blank = raw.len() - raw.trim_start().len();
+            made.push(Piece::of(raw.get(..blank).unwrap_or_default(), How::Quoted));
             self.pieces(child, src, true, made);
             at = child.end_byte();
         }
@@ -251,6 +270,11 @@ impl Shell<'_> {
         }
         out
     }
+}
+
+/// About how many bytes a word's pieces are.
+fn size(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|piece| piece.text.len() + WORD).sum()
 }
 
 /// A substitution's output, line ends at its end cut off.

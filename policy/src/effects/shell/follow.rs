@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use super::super::program::{Call, Run};
 use super::super::word::{Arg, Stream};
 use super::super::{Effect, Hard, Harm, Kind, Script, Span, Target, code, script};
-use super::{Shell, Value};
+use super::Shell;
+use super::command::View;
 
 impl Shell<'_> {
     /// Runs it; what it prints.
@@ -19,10 +20,17 @@ impl Shell<'_> {
                 stdin,
                 host,
             } => self.apart(|shell| {
-                shell.scope.arguments = arguments.iter().skip(1).map(value).collect();
+                shell.scope.arguments = arguments
+                    .iter()
+                    .skip(1)
+                    .map(|arg| shell.held(arg))
+                    .collect();
                 if let Some(host) = &host {
                     shell.scope.cwd = None;
-                    return shell.under(host, |shell| shell.code_at(text, at, &stdin));
+                    let before = shell.found.effects.len();
+                    let out = shell.under(host, |shell| shell.code_at(text, at, &stdin));
+                    shell.elsewhere(host, before);
+                    return out;
                 }
                 shell.code_at(text, at, &stdin)
             }),
@@ -45,6 +53,23 @@ impl Shell<'_> {
         }
     }
 
+    /// A service that stops on another machine is one that others use, unless its name says that
+    /// it is for trying things.
+    fn elsewhere(&mut self, host: &str, before: usize) {
+        const TRIED: &str = "dev test stag local vagrant sandbox qa lab";
+        if TRIED
+            .split_ascii_whitespace()
+            .any(|word| host.contains(word))
+        {
+            return;
+        }
+        for effect in self.found.effects.iter_mut().skip(before) {
+            if effect.kind == Kind::Disrupt && effect.harm == Harm::Medium {
+                effect.harm = Harm::High;
+            }
+        }
+    }
+
     fn code_at(&mut self, mut text: Arg, at: Span, stdin: &Stream) -> Stream {
         if text.span == Span::default() {
             text.span = at;
@@ -63,14 +88,19 @@ impl Shell<'_> {
     /// Code of another language than shell.
     pub(super) fn code(&mut self, language: &str, text: &str, at: Span) -> Stream {
         let cwd = self.scope.cwd.clone();
-        let stdin = Stream::empty();
+        let stdin = self.input.clone().unwrap_or_else(Stream::empty);
+        let view = View {
+            written: &self.written,
+            stdin: &stdin,
+            files: self.files,
+        };
         let call = Call {
             name: language,
             args: &[],
             stdin: &stdin,
             cwd: cwd.as_deref(),
             setting: self.setting,
-            files: self.files,
+            files: &view,
         };
         let outcome = code::analyse(language, text, &call);
         let before = self.outer.replace(self.outer.unwrap_or(at));
@@ -113,8 +143,11 @@ impl Shell<'_> {
         self.bind(&whole, &text);
         let found = script::language(&path.text, &text);
         let sourced = *language == "source";
+        let written = self.written.contains_key(&whole);
         let language = if language.is_empty() || sourced {
-            found
+            // A shell reads a text that says nothing of who should.
+            let plain = found.is_empty() && written && !text.starts_with("#!");
+            if plain { "sh" } else { found }
         } else {
             language
         };
@@ -122,7 +155,7 @@ impl Shell<'_> {
         let out = self.under(&path.text, |shell| match language {
             _ if sourced => shell.nested(&text, at, stdin),
             "sh" => shell.apart(|shell| {
-                shell.scope.arguments = arguments.iter().map(value).collect();
+                shell.scope.arguments = arguments.iter().map(|arg| shell.held(arg)).collect();
                 shell.nested(&text, at, stdin)
             }),
             "" => Stream::default(),
@@ -154,13 +187,18 @@ impl Shell<'_> {
         }
         let cwd = self.scope.cwd.clone();
         let stdin = Stream::empty();
+        let view = View {
+            written: &self.written,
+            stdin: &stdin,
+            files: self.files,
+        };
         let call = Call {
             name: tool,
             args: &[],
             stdin: &stdin,
             cwd: cwd.as_deref(),
             setting: self.setting,
-            files: self.files,
+            files: &view,
         };
         let Some(runs) = script::target(tool, name, &call) else {
             return Stream::default();
@@ -177,12 +215,5 @@ impl Shell<'_> {
         self.outer = before;
         self.running.pop();
         out
-    }
-}
-
-fn value(arg: &Arg) -> Value {
-    Value {
-        text: arg.text.clone(),
-        taint: arg.taint.clone(),
     }
 }

@@ -39,11 +39,21 @@ const DEPTH: u32 = 48;
 /// Statements run for one action. Bounds the time: one takes some microseconds.
 const STEPS: u32 = 4000;
 
+/// Work of the parser for one action, in hundreds of its steps: some thousands of lines. Without
+/// optimisation one takes some thirty microseconds.
+const PATIENCE: u32 = 1600;
+
 /// Effects, findings and commands kept for one action, each.
 const KEPT: usize = 512;
 
 /// Longest text that expansion may make, in bytes.
 const MADE: usize = 64 << 10;
+
+/// What a word or value costs beside its text, in bytes.
+const WORD: usize = 48;
+
+/// Bytes that are handled for one action: words made, scopes copied, inputs read.
+const ROOM: usize = 2 << 20;
 
 /// What text is read against.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +95,8 @@ impl<'a> Session<'a> {
             ..Scope::default()
         };
         self.shell.steps = 0;
+        self.shell.patience = PATIENCE;
+        self.shell.room = ROOM;
     }
 
     /// Ends the step; what was found in it.
@@ -147,6 +159,13 @@ impl Value {
     }
 }
 
+impl Value {
+    /// About how many bytes it is to copy.
+    fn size(&self) -> usize {
+        self.text.len() + WORD
+    }
+}
+
 /// A variable: one value, or those of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Variable {
@@ -165,6 +184,19 @@ struct Scope {
     cwd: Option<String>,
 }
 
+impl Scope {
+    /// About how many bytes it is to copy.
+    fn size(&self) -> usize {
+        let variables = self.variables.values().map(|variable| match variable {
+            Variable::One(value) => value.size(),
+            Variable::Many(values) => values.iter().map(Value::size).sum(),
+        });
+        let texts = self.functions.values().chain(self.aliases.values());
+        let arguments = self.arguments.iter().map(Value::size);
+        variables.sum::<usize>() + texts.map(String::len).sum::<usize>() + arguments.sum::<usize>()
+    }
+}
+
 /// A shell that runs nothing.
 #[derive(Debug)]
 struct Shell<'a> {
@@ -176,13 +208,21 @@ struct Shell<'a> {
     written: BTreeMap<String, Stream>,
     /// Other names the action gave to things: what each means, and whether it is a link.
     renamed: BTreeMap<String, (String, bool)>,
+    /// Descriptors that are connections: to which `/dev/tcp/…`.
+    sockets: BTreeMap<String, String>,
     /// Wrappers and scripts that are being followed.
     via: Vec<String>,
     /// Functions, scripts and targets that are being followed: one twice is a cycle.
     running: Vec<String>,
+    /// What the program that is being followed reads.
+    input: Option<Stream>,
     /// The words of the action that a nested text came from.
     outer: Option<Span>,
     steps: u32,
+    /// Work of the parser that is left.
+    patience: u32,
+    /// Bytes that may yet be handled.
+    room: usize,
     depth: u32,
     /// Descriptors handed out for process substitutions.
     substitutions: u32,
@@ -201,10 +241,14 @@ impl<'a> Shell<'a> {
             scope,
             written: BTreeMap::new(),
             renamed: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             via: Vec::new(),
             running: Vec::new(),
+            input: None,
             outer: None,
             steps: 0,
+            patience: PATIENCE,
+            room: ROOM,
             depth: 0,
             substitutions: 0,
         }
@@ -216,7 +260,17 @@ impl<'a> Shell<'a> {
             self.hard(Hard::TooMuch, Span::default(), "longer than what is read");
             return Stream::default();
         }
-        self.parsed(text, stdin)
+        let out = self.parsed(text, stdin);
+        // A word goes on behind a line's end that a backslash takes away: `r\` and `m` are `rm`. The
+        // grammar makes two of it.
+        if let Some(joined) = quote::continued(text) {
+            let outer = self.outer.unwrap_or(Span {
+                start: 0,
+                end: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            });
+            self.apart(|shell| shell.nested(&joined, outer, stdin));
+        }
+        out
     }
 
     /// One level deeper, unless that is too deep.
@@ -233,9 +287,30 @@ impl<'a> Shell<'a> {
         inner
     }
 
+    /// Whether so many bytes may yet be handled; they are taken off.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let enough = self.room > bytes;
+        self.room = self.room.saturating_sub(bytes);
+        if !enough {
+            let text = "makes more text than is followed";
+            self.hard(Hard::TooMuch, Span::default(), text);
+        }
+        enough
+    }
+
+    /// A copy of the present scope, empty when that is too much.
+    fn copied(&mut self) -> Scope {
+        let size = self.scope.size();
+        if self.spend(size) {
+            self.scope.clone()
+        } else {
+            Scope::default()
+        }
+    }
+
     /// In a scope of its own, as a subshell has it.
     fn apart<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.scope.clone();
+        let before = self.copied();
         let inner = inside(self);
         self.scope = before;
         inner

@@ -87,6 +87,10 @@ impl Shell<'_> {
                 .map(|value| self.operate(value, true, operator))
                 .collect(),
         };
+        let size = values.iter().map(Value::size).sum();
+        if !self.spend(size) {
+            return;
+        }
         push_all(&values, true, how, made);
     }
 
@@ -154,6 +158,11 @@ impl Shell<'_> {
                 continue;
             };
             let (gone, kept) = if front { (head, tail) } else { (tail, head) };
+            // A pattern with stars goes over the text again and again.
+            if !self.spend(gone.len().saturating_add(pattern.len())) {
+                value.text = UNKNOWN.to_string();
+                return value;
+            }
             if pattern::matches(&pattern, gone) {
                 kept.clone_into(&mut value.text);
                 return value;

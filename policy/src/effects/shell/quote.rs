@@ -96,6 +96,24 @@ pub(super) fn double(raw: &str) -> String {
     made
 }
 
+/// The text without line ends that a backslash takes away in the middle of words; nothing when
+/// there are none.
+pub(super) fn continued(text: &str) -> Option<String> {
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\\n") {
+        made.push_str(before);
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '~' | '$');
+        let inside = before.ends_with(word) && after.starts_with(word);
+        if !inside {
+            made.push_str("\\\n");
+        }
+        rest = after;
+    }
+    made.push_str(rest);
+    (made.len() < text.len()).then_some(made)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,13 @@ use tree_sitter::Node;
 
 use super::super::program;
 use super::super::word::{Stream, UNKNOWN};
-use super::super::{Effect, Harm, Kind, Span, Target};
+use super::super::{Effect, Hard, Harm, Kind, Span, Target};
 use super::expand::{source, span};
 use super::tree::append;
 use super::{Shell, Value, expand::Piece};
+
+/// Redirections of one command that are followed.
+const MOST: usize = 64;
 
 /// What a node's redirections come to.
 #[derive(Debug)]
@@ -43,6 +46,14 @@ impl Shell<'_> {
         let mut cursor = node.walk();
         let children: Vec<_> = node.named_children(&mut cursor).collect();
         for child in children {
+            if flow.files.len() + flow.others.len() > MOST {
+                self.hard(
+                    Hard::TooMuch,
+                    span(node),
+                    "more redirections than are followed",
+                );
+                break;
+            }
             match child.kind() {
                 "file_redirect" => self.file(child, src, &mut flow),
                 "heredoc_redirect" => self.here_document(child, src, &mut flow),
@@ -74,20 +85,28 @@ impl Shell<'_> {
             {
                 flow.stdin = read.clone();
             }
+            let socket = self.sockets.get(source(target, src)).cloned();
+            let out = matches!(descriptor(node, src), None | Some("1"));
+            if let Some(path) = socket.filter(|_| operator.starts_with('>') && out) {
+                flow.files.push((Value::known(&path), true));
+            }
             return;
         }
         let path = self.value(target, src);
+        if program::dev_tcp(&path.text).is_some()
+            && let Some(descriptor) = descriptor(node, src)
+        {
+            self.sockets
+                .insert(descriptor.to_owned(), path.text.clone());
+        }
         let both = operator.starts_with("<>");
         if operator.starts_with('<') {
             let read = self.read(&path, span(node));
             self.opened(node, src, read, flow);
         }
         if both || !operator.starts_with('<') {
-            let descriptor = node
-                .child_by_field_name("descriptor")
-                .map(|fd| source(fd, src));
             let added = operator.contains(">>");
-            match descriptor {
+            match descriptor(node, src) {
                 None | Some("1") => flow.files.push((path, added)),
                 Some(_) => flow.others.push((path, added)),
             }
@@ -162,6 +181,9 @@ impl Shell<'_> {
             stream.taint.network = Some(path.text.clone());
             return stream;
         }
+        if path.text == "/dev/null" {
+            return Stream::empty();
+        }
         let place = self.setting.place(&path.text, self.scope.cwd.as_deref());
         let mut stream = self.content(&path.text).unwrap_or_default();
         if place.secret {
@@ -214,15 +236,44 @@ impl Shell<'_> {
         let Some(whole) = self.setting.absolute(path, self.scope.cwd.as_deref()) else {
             return;
         };
+        self.begins(path, out);
         if self.written.len() >= super::KEPT {
             return;
         }
         let mut content = Stream::empty();
         if added {
-            content = self.content(path).unwrap_or_default();
+            // A file that cannot be read is mostly one that is not there yet.
+            content = self.content(path).unwrap_or_else(Stream::empty);
         }
         append(&mut content, out);
         self.written.insert(whole, content);
+    }
+
+    /// What is written into a file that every new shell reads runs as soon as one begins.
+    fn begins(&mut self, path: &str, out: &Stream) {
+        const READ: &str = ".bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zshenv .zprofile \
+            .zlogin .kshrc";
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let read = READ.split_ascii_whitespace().any(|known| known == name);
+        let label = format!("startup:{name}");
+        let Some(text) = out
+            .text
+            .as_ref()
+            .filter(|_| read && !self.running.contains(&label))
+        else {
+            return;
+        };
+        let before = self.content(path).and_then(|stream| stream.text);
+        let new = text
+            .strip_prefix(&before.unwrap_or_default())
+            .unwrap_or(text);
+        let new = new.to_owned();
+        let at = self.outer.unwrap_or_default();
+        self.running.push(label);
+        self.under(path, |shell| {
+            shell.apart(|shell| shell.nested(&new, at, &Stream::empty()))
+        });
+        self.running.pop();
     }
 
     /// Data that leaves through a socket of the shell's own.
@@ -236,6 +287,12 @@ impl Shell<'_> {
         let effect = Effect::new(Kind::Send, Harm::Critical, target, rule, why);
         self.effect(effect, at);
     }
+}
+
+/// The descriptor that stands before a redirection: `3`, `{name}`.
+fn descriptor<'s>(node: Node<'_>, src: &'s str) -> Option<&'s str> {
+    let field = node.child_by_field_name("descriptor");
+    field.map(|descriptor| source(descriptor, src))
 }
 
 /// A value as what is read.

@@ -6,8 +6,8 @@
 //! Where only tree-sitter fails (`{rm,-rf,/}` in a program's place), brush-parser's tree is run.
 
 use brush_parser::ast::{
-    AndOrList, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList, IoRedirect,
-    Pipeline, Program, SimpleCommand,
+    AndOrList, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
+    IoFileRedirectKind, IoRedirect, Pipeline, Program, SimpleCommand,
 };
 use brush_parser::{Parser, ParserOptions};
 use tree_sitter::{Node, Tree};
@@ -15,7 +15,7 @@ use tree_sitter::{Node, Tree};
 use super::super::word::{Stream, UNKNOWN};
 use super::super::{Hard, Span};
 use super::expand::source;
-use super::tree::{append, parse};
+use super::tree::append;
 use super::{Shell, Value, Variable};
 
 /// Longest text that is given to the strict parser, which backtracks.
@@ -101,7 +101,7 @@ impl Shell<'_> {
             }
             Command::ExtendedTest(test, _) => {
                 let text = test.to_string();
-                if let Some(tree) = parse(&text) {
+                if let Some(tree) = self.tree(&text) {
                     self.inside(tree.root_node(), &text);
                 }
                 Stream::empty()
@@ -173,7 +173,10 @@ impl Shell<'_> {
     /// A simple command: by tree-sitter when it can read this one alone, else word by word.
     fn strict_simple(&mut self, simple: &SimpleCommand, stdin: &Stream) -> Stream {
         let text = simple.to_string();
-        if let Some(tree) = parse(&text).filter(|tree| !tree.root_node().has_error()) {
+        if let Some(tree) = self
+            .tree(&text)
+            .filter(|tree| !tree.root_node().has_error())
+        {
             return self.sequence(tree.root_node(), &text, stdin);
         }
         let mut stdin = stdin.clone();
@@ -220,9 +223,23 @@ impl Shell<'_> {
                     }
                 }
             }
+            // tree-sitter knows no `3<>file`: both ways, one after the other.
+            IoRedirect::File(descriptor, IoFileRedirectKind::ReadAndWrite, target) => {
+                let number = descriptor.map(|number| number.to_string());
+                let number = number.unwrap_or_default();
+                for way in [">", "<"] {
+                    let text = format!(": {number}{way}{target}");
+                    if let Some(tree) = self.tree(&text) {
+                        self.sequence(tree.root_node(), &text, stdin);
+                    }
+                }
+            }
             file => {
                 let text = format!(": {file}");
-                if let Some(tree) = parse(&text).filter(|tree| !tree.root_node().has_error()) {
+                if let Some(tree) = self
+                    .tree(&text)
+                    .filter(|tree| !tree.root_node().has_error())
+                {
                     self.sequence(tree.root_node(), &text, stdin);
                 }
             }
@@ -309,11 +326,17 @@ fn tree_words(node: Node<'_>, text: &str, words: &mut String, depth: u32) {
                         | "translated_string"
                 ));
         if word {
-            words.extend(source(child, text).chars().filter(|c| !c.is_whitespace()));
+            words.extend(source(child, text).chars().filter(counts));
         } else {
             tree_words(child, text, words, depth + 1);
         }
     }
+}
+
+/// Characters that are compared. Only one of the parsers takes the braces of `{rm,-rf,x}` for a
+/// part of the word.
+fn counts(c: &char) -> bool {
+    !c.is_whitespace() && !matches!(c, '{' | '}')
 }
 
 fn strict_words(list: &CompoundList, words: &mut String) {
@@ -330,7 +353,7 @@ fn strict_words(list: &CompoundList, words: &mut String) {
 }
 
 fn simple_words(simple: &SimpleCommand, words: &mut String) {
-    let mut push = |text: &str| words.extend(text.chars().filter(|c| !c.is_whitespace()));
+    let mut push = |text: &str| words.extend(text.chars().filter(counts));
     if let Some(name) = &simple.word_or_name {
         // `[ … ]` is a test to tree-sitter.
         if name.value == "[" {

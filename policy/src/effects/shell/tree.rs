@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Walks the statements of a syntax tree. What a statement prints is what it returns.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 
-use tree_sitter::{Node, Parser, Tree};
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use super::super::Hard;
 use super::super::word::{Stream, UNKNOWN};
@@ -12,6 +13,9 @@ use super::{MADE, Scope, Shell, Value, Variable};
 
 /// Words of a list that a loop is run for one by one.
 const TURNS: usize = 16;
+
+/// Bytes that the parser is given at a time.
+const PIECE: usize = 4 << 10;
 
 thread_local! {
     /// Making a parser costs more than parsing a line.
@@ -26,19 +30,53 @@ fn made() -> Option<Parser> {
     Some(parser)
 }
 
-/// The syntax tree of a text; nothing when it could not be made.
-pub(super) fn parse(text: &str) -> Option<Tree> {
-    PARSER.with(|parser| {
+/// The syntax tree of a text, at most `patience` of work, which is taken off: the parser asks once
+/// every hundred steps, and each piece that it reads counts as well, because what it reads again
+/// and again (a text full of `<<`) is no step to it.
+fn parse(text: &str, patience: &mut u32) -> Option<Tree> {
+    let left = Cell::new(patience.saturating_sub(1));
+    let tree = PARSER.with(|parser| {
         let mut parser = parser.try_borrow_mut().ok()?;
-        parser.as_mut()?.parse(text, None)
-    })
+        let parser = parser.as_mut()?;
+        let spend = |work: u32| {
+            left.set(left.get().saturating_sub(work));
+            left.get() > 0
+        };
+        // Where the text has errors it tries several ways at once.
+        let mut asked = |state: &ParseState| match spend(if state.has_error() { 4 } else { 1 }) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        };
+        let mut read = |at: usize, _| {
+            let end = text.len().min(at.saturating_add(PIECE));
+            let piece = text.as_bytes().get(at..end).unwrap_or_default();
+            if spend(1) { piece } else { &[] }
+        };
+        let options = ParseOptions::new().progress_callback(&mut asked);
+        let tree = parser.parse_with_options(&mut read, None, Some(options));
+        if left.get() == 0 {
+            // Else the next text would go on where this one was left.
+            parser.reset();
+        }
+        tree
+    });
+    *patience = left.get();
+    tree.filter(|_| left.get() > 0)
 }
 
 impl Shell<'_> {
+    /// The syntax tree of a text; nothing when that would be too much work.
+    pub(super) fn tree(&mut self, text: &str) -> Option<Tree> {
+        let tree = parse(text, &mut self.patience);
+        if tree.is_none() {
+            self.hard(Hard::TooMuch, Default::default(), "longer than is read");
+        }
+        tree
+    }
+
     /// Parses a text and runs it.
     pub(super) fn parsed(&mut self, text: &str, stdin: &Stream) -> Stream {
-        let Some(tree) = parse(text) else {
-            self.hard(Hard::Unparsed, Default::default(), "not read as shell");
+        let Some(tree) = self.tree(text) else {
             return Stream::default();
         };
         if tree.root_node().has_error() {
@@ -140,7 +178,7 @@ impl Shell<'_> {
         let mut cursor = node.walk();
         let children: Vec<_> = node.named_children(&mut cursor).collect();
         for child in children {
-            let before = self.scope.clone();
+            let before = self.copied();
             let printed = match child.kind() {
                 "elif_clause" | "else_clause" | "case_item" => {
                     straight = false;
@@ -187,13 +225,7 @@ impl Shell<'_> {
         }
         let more = words.len() > TURNS || words.is_empty();
         words.truncate(TURNS);
-        let mut turns: Vec<Value> = words
-            .into_iter()
-            .map(|word| Value {
-                text: word.text,
-                taint: word.taint,
-            })
-            .collect();
+        let mut turns: Vec<Value> = words.iter().map(|word| self.held(word)).collect();
         if more {
             turns.push(Value::known(&UNKNOWN.to_string()));
         }

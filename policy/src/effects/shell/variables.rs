@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Variables: what they hold when nothing set them, and `$x`.
 
-use super::super::word::UNKNOWN;
+use super::super::word::{Arg, UNKNOWN};
 use super::expand::{How, Piece};
 use super::{Shell, Value, Variable};
 
@@ -17,6 +17,19 @@ impl Shell<'_> {
             Some(Variable::One(value)) => value.clone(),
             Some(Variable::Many(values)) => values.first().cloned().unwrap_or_default(),
             None => self.preset(name),
+        }
+    }
+
+    /// What a word becomes as it is put into a variable: what stood bare has its tilde expanded
+    /// (a quoted one is marked with `./` before it).
+    pub(super) fn held(&self, arg: &Arg) -> Value {
+        let mut text = arg.text.clone();
+        if let Some(rest) = text.strip_prefix('~').filter(|rest| ends_tilde(rest)) {
+            text = format!("{}{rest}", self.setting.home);
+        }
+        Value {
+            text,
+            taint: arg.taint.clone(),
         }
     }
 
@@ -90,6 +103,11 @@ impl Shell<'_> {
             None => Value::known(&UNKNOWN.to_string()),
         }
     }
+}
+
+/// Whether a tilde before it is all of its word or path segment.
+pub(super) fn ends_tilde(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
 }
 
 pub(super) fn piece(value: Value, how: How) -> Piece {
