@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What lines of PowerShell do, as the commands of a Unix shell that do the same.
 
+use std::collections::BTreeSet;
+
 use super::super::program::{Outcome, Run};
 use super::super::word::{Arg, Stream, UNKNOWN};
 use super::super::{Effect, Finding, Hard, Harm, Kind, Span, Target};
@@ -43,10 +45,9 @@ const DOWNLOADS: &str = "downloadstring downloaddata downloadfile invoke-webrequ
 pub(super) fn analyse(text: &str) -> Outcome {
     let mut outcome = Outcome::default();
     let lower = text.to_lowercase();
-    let names = |name: &str| {
-        let mut words = lower.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
-        words.any(|word| word == name)
-    };
+    let words = lower.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    let words: BTreeSet<&str> = words.collect();
+    let names = |name: &str| words.contains(name);
     let runs = names("iex") || names("invoke-expression") || lower.contains("scriptblock]::create");
     let downloads = DOWNLOADS
         .split_ascii_whitespace()

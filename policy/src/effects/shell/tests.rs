@@ -322,3 +322,19 @@ fn secrets_put_into_the_history_are_high_and_those_of_tests_are_not() {
         );
     }
 }
+
+#[test]
+fn brackets_of_every_kind_nested_deeply_end_on_a_small_stack() {
+    let kinds = "( ) | {  } | [[ (  ) ]] | $( ) | ${x:- } | <( ) | $(( )) | x=( ) | if( );then(:)fi \
+        | case(x)in(x) esac | f(){ } | !(  ) | \"$( )\" | {a, } | a&&( ) | a|( ) | `echo( `";
+    for kind in kinds.split(" | ") {
+        let (open, close) = kind.trim().split_once(' ').expect("two ends");
+        let (open, close) = (open.replace('(', "( "), close.trim());
+        for text in [
+            format!("{}rm -rf x{}", open.repeat(4000), close.repeat(4000)),
+            open.repeat(40_000),
+        ] {
+            assert!(!read(&text).findings.is_empty(), "{kind}");
+        }
+    }
+}
