@@ -7,6 +7,7 @@
 //! like a path, a number or free text, so that a file called `delete.md` or a message does not
 //! count.
 
+mod inner;
 mod words;
 
 use super::options::Options;
@@ -21,7 +22,34 @@ const ARGS: usize = 512;
 
 /// What it may do. Never nothing: unknown is not safe.
 pub(super) fn run(call: &Call) -> Outcome {
-    judge(call, call.name, &Options::scan(call.args, &[]))
+    let options = Options::scan(call.args, &[]);
+    let mut outcome = judge(call, call.name, &options);
+    if !harmless(&options) {
+        outcome.runs.extend(inner::commands(call.args));
+    }
+    outcome
+}
+
+/// A target of a build file that could not be read: its name may say what it does.
+pub(super) fn named(call: &Call) -> Option<Effect> {
+    let options = Options::scan(call.args, &[]);
+    let said = Said::read(call.name, &options, call.args);
+    verbs(&said, call.name)
+}
+
+/// Whether an option in two words says that something is deleted: `--delete-excluded`.
+pub(super) fn flag_deletes(options: &Options) -> bool {
+    words::flag_deletes(options)
+}
+
+/// Whether sub-commands say that a protection is switched off.
+pub(super) fn switches_off(sub_commands: &[String]) -> bool {
+    words::switches_off(sub_commands)
+}
+
+/// Whether a sub-command leaves no doubt that it takes away.
+pub(super) fn deletes(word: &str) -> bool {
+    words::deletes(word)
 }
 
 /// The same for a sub-command that its tool's table does not know.
@@ -39,10 +67,11 @@ pub(super) fn judge(call: &Call, tool: &str, options: &Options) -> Outcome {
     if harmless(options) {
         return outcome;
     }
-    let said = Said::read(tool, options);
+    let said = Said::read(tool, options, call.args);
     for effect in [verbs(&said, tool), rights(&said, tool)] {
         outcome.effects.extend(effect);
     }
+    outcome.effects.extend(inner::statements(call.args));
     let span = outcome.effects.first().map(|effect| effect.span);
     for effect in &mut outcome.effects {
         effect.span = span.unwrap_or_default();
@@ -143,7 +172,7 @@ fn rights(said: &Said, tool: &str) -> Option<Effect> {
 
 /// What the arguments name: secrets, addresses, devices.
 fn arguments(call: &Call, tool: &str, options: &Options, outcome: &mut Outcome) {
-    let said = Said::read(tool, options);
+    let said = Said::read(tool, options, call.args);
     let mut address = None;
     let mut secret = None;
     for arg in call.args.iter().take(ARGS) {

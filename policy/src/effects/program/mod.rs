@@ -22,7 +22,7 @@ pub use network::dev_tcp;
 
 use super::place::{Place, Setting};
 use super::word::{Arg, Stream};
-use super::{Effect, Finding, Target};
+use super::{Effect, Finding, Harm, Target};
 
 /// A simple command, its words expanded as far as they are known.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +143,22 @@ pub enum Run {
         /// The target, the default one when empty.
         name: String,
     },
+}
+
+/// What a target of a build file that could not be read would do, by its name. What is not worth a
+/// look is not told: most targets build or test.
+pub(super) fn unread_target(call: &Call, name: &str) -> Vec<Effect> {
+    let args = [Arg::known(name)];
+    let named = Call {
+        args: &args,
+        ..*call
+    };
+    let mut effects = match call.name {
+        "rake" => tables::run(&named).unwrap_or_default().effects,
+        _ => lexicon::named(&named).into_iter().collect(),
+    };
+    effects.retain(|effect| effect.harm >= Harm::Medium);
+    effects
 }
 
 /// What a command would do.

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::program::{Call, Run};
+use super::super::program::{self, Call, Run};
 use super::super::word::{Arg, Stream};
 use super::super::{Effect, Hard, Harm, Kind, Script, Span, Target, code, script};
 use super::Shell;
@@ -201,6 +201,9 @@ impl Shell<'_> {
             files: &view,
         };
         let Some(runs) = script::target(tool, name, &call) else {
+            for effect in program::unread_target(&call, name) {
+                self.effect(effect, at);
+            }
             return Stream::default();
         };
         self.running.push(label.clone());

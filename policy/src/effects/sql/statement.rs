@@ -321,7 +321,10 @@ fn drops(tokens: &[Token]) -> bool {
 fn rights(found: &mut Found, grants: bool, rest: &[Token]) {
     if !grants {
         let why = "takes rights away";
-        found.add((Kind::Disrupt, Harm::Medium), "revoke", "", why);
+        let many = ["tables", "sequences", "functions", "schemas"];
+        let every = many.iter().any(|what| has(rest, &["on", "all", what]));
+        let harm = if every { Harm::High } else { Harm::Medium };
+        found.add((Kind::Disrupt, harm), "revoke", "", why);
         return;
     }
     let mighty = rest.iter().any(|token| {

@@ -2,7 +2,7 @@
 //! Command lines of tools that nobody listed, and how bad they should read.
 
 use super::super::tables::check::split;
-use super::super::{Call, NoFiles};
+use super::super::{Call, NoFiles, Run};
 use super::*;
 use crate::effects::place::Setting;
 
@@ -55,8 +55,20 @@ fn deleting_what_does_not_come_back_is_high() {
         "foo deploy --env production",
         "foo rollback prod",
         "foo sync --delete --all",
+        "foo --config x.toml cluster delete web --yes",
+        "foo reset --destroy-storage",
+        "foo rm -rf store://bucket",
+        "foo clearsnapshots --all",
+        "foo project-info remove-keys --all",
+        "foo jobs cancel --all",
+        "foo -q 'drop database shop'",
+        "foo sql 'TRUNCATE orders'",
+        "foo --script='DELETE FROM users'",
+        "dfs -rm -r /data",
+        "foo widget delete w-1",
+        "foo widgets:delete w-1",
     ] {
-        assert_eq!(harm(line), Harm::High, "{line}");
+        assert!(harm(line) >= Harm::High, "{line}");
     }
 }
 
@@ -74,6 +86,12 @@ fn housekeeping_and_single_things_are_at_most_medium() {
         "foo restart web",
         "foo prune --all",
         "foo auth login",
+        "foo down",
+        "foo prune --delete-cache",
+        "foo deploy -a web -y",
+        "foo stop web",
+        "foo session delete s-1",
+        "foo -q 'DELETE FROM users WHERE id = 3'",
     ] {
         let harm = harm(line);
         assert!(harm <= Harm::Medium, "{line} {harm:?}");
@@ -97,6 +115,11 @@ fn looking_making_and_names_of_files_are_low() {
         "foo release list",
         "foo src/delete.rs drop database",
         "foo --version",
+        "foo restart --env production",
+        "foo note 'drop table users'",
+        "foo -m 'truncate the log'",
+        "foo run --rm web",
+        "foo db-status production",
     ] {
         let harm = harm(line);
         assert!(harm <= Harm::Low, "{line} {harm:?}");
@@ -125,6 +148,33 @@ fn secrets_and_addresses_are_told() {
     let hosts = judged("foo https://a@example.com:8080/x").effects;
     let host = Target::Host("example.com:8080".to_owned());
     assert!(hosts.iter().any(|effect| effect.target == host));
+}
+
+#[test]
+fn the_command_after_dashes_and_shell_in_options_run() {
+    let shown = |line: &str| -> Vec<String> {
+        let runs = judged(line).runs.into_iter();
+        let texts = runs.map(|run| match run {
+            Run::Command { words, .. } => words.iter().map(|word| word.text.clone()).collect(),
+            Run::Shell { text, .. } => vec![text.text],
+            other => vec![format!("{other:?}")],
+        });
+        texts.map(|words: Vec<String>| words.join(" ")).collect()
+    };
+    assert_eq!(shown("foo exec web -- rm -rf /data"), ["rm -rf /data"]);
+    assert_eq!(shown("foo --command 'rm -rf /data'"), ["rm -rf /data"]);
+    assert_eq!(
+        shown("foo forall -c 'git reset --hard'"),
+        ["git reset --hard"]
+    );
+    for line in [
+        "foo -- -x",
+        "foo -c 'a b'",
+        "foo --help -- rm x",
+        "foo --command 'DROP TABLE x'",
+    ] {
+        assert!(shown(line).is_empty(), "{line}");
+    }
 }
 
 #[test]

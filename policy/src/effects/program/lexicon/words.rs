@@ -18,18 +18,21 @@ const LONG: usize = 48;
 const DESTROY: &str = "destroy destroyall drop dropdb dropall purge wipe wipeout erase nuke terminate truncate \
     obliterate shred deprovision teardown decommission annihilate unpublish deleteall \
     removeall flushall flushdb factoryreset selfdestruct massdelete bulkdelete expunge \
-    forcedelete harddelete";
+    forcedelete harddelete scrub reimage cleanse";
 /// Takes something away.
-const DELETE: &str = "delete del deletes";
+const DELETE: &str = "delete del deletes yank retract retire delist wipefs burn";
 /// The same of one thing, which is mostly made again.
-const REMOVE: &str = "remove rm rmi rmdir flush revoke rmtree unregister deregister undeploy unlink \
-    uninstall unprovision dispose discard zap overwrite reinitialize reformat format rotate";
+const REMOVE: &str = "remove rm rmr rmi rmdir rb flush revoke rmtree unregister deregister undeploy unlink \
+    uninstall unprovision dispose discard zap overwrite reinitialize reformat format rotate down undefine unjoin";
 /// Housekeeping, mostly.
 const CLEAR: &str = "clean cleanup clear reset prune gc empty expire invalidate forget trim untrack detach \
-    disconnect deinit unset disable remove-orphans";
+    disconnect deinit unset disable remove-orphans deallocate reclaim reap vacate archive free";
 /// Stops or undoes what others may use.
-const DISRUPT: &str = "stop kill killall shutdown reboot restart halt drain cordon evict rollback downgrade revert \
+const DISRUPT: &str = "stop kill killall shutdown reboot halt poweroff demote switchover cutover ban block drain cordon evict rollback downgrade revert \
     restore migrate failover scale suspend deactivate pause cancel abort lock quarantine apply";
+/// Those that are worse when it is done to all.
+const STOP: &str =
+    "stop kill killall shutdown halt drain evict suspend deactivate cancel abort block ban";
 /// Puts it where it cannot be taken back from.
 const ISSUE: &str = "publish";
 /// Makes visible to others.
@@ -39,18 +42,24 @@ const PUBLISH: &str = "deploy release promote upload send share push submit ship
 const LOOK: &str = "list ls get show describe view status info search find inspect help version log logs diff \
     validate lint check test plan preview explain print export-schema watch tail stats whoami \
     create new generate gen g init add make scaffold install build compile format-check fmt \
-    doctor history pull fetch download import open edit serve start up dev query read select";
+    doctor history pull fetch download import open edit serve start restart reload resume up dev query read select";
 /// Holds what cannot be made again, or what others depend on.
 const PRECIOUS: &str = "database databases db dbs cluster clusters bucket buckets project projects app apps \
     application applications instance instances volume volumes namespace namespaces table tables \
     account accounts user users member members key keys secret secrets backup backups snapshot \
-    snapshots branch repo repos repository repositories zone zones domain domains environment \
+    snapshots branch branches repo repos repository repositories zone zones domain domains environment \
     environments env stack stacks tenant tenants org organization workspace workspaces vault disk \
     disks partition server servers node nodes vm vms host hosts machine machines droplet schema \
     schemas collection collections keyspace topic queue subscription record records data storage \
     site sites team teams group role roles policy certificate network vpc device devices history \
     service services function functions deployment droplets store identity wallet license index \
-    indices dataset datasets registry everything world";
+    indices dataset datasets registry everything world release releases pipeline pipelines workflow \
+    workflows customer customers order orders payment payments model models pool pools pvc pv claim \
+    claims share shares filesystem filesystems fs catalog catalogs warehouse warehouses stream \
+    streams exchange vhost gateway loadbalancer balancer ip dns cdn distribution checkpoint \
+    checkpoints archive archives mailbox mailboxes fleet farm farms state object objects image \
+    nodegroup nodepool ruleset crd crds pages documents entities tables rows hypertable keyring \
+    archives contact contacts trail ledger guild channel calendar realm realms dashboard dashboards subscriptions eventdata nodes cell cells shard shards region regions";
 /// Made again by itself.
 const CHEAP: &str = "cache caches tmp temp build logs log artifact artifacts session sessions dist lock locks \
     module modules dependency dependencies package packages draft drafts container containers \
@@ -68,8 +77,10 @@ const FORCE: &str = "--force -f --yes -y --assume-yes --auto-approve --no-confir
 /// Flags that take the way back, or everything.
 const NO_RETURN: &str = "--all -a --cascade --purge --skip-final-snapshot --no-backup --no-snapshot --no-preserve \
     --permanent --permanently --hard --delete-data --remove-data --with-data --volumes --recursive \
-    --delete-all --drop-all --wipe --erase --destroy --delete-volumes --force-destroy \
-    --skip-backup --no-undo --prod --production --delete --clean-slate --prune --all-namespaces";
+    -r -R --force-destroy --skipTrash -skipTrash \
+    --skip-backup --no-undo --prod --production --delete --clean-slate --prune --all-namespaces --keep-nothing --no-keep";
+/// First words of flags that take away.
+const DELETING: &str = "delete deleted destroy wipe erase purge nuke drop";
 /// Objects of rights and keys.
 const SECRET: &str = "login logout token tokens credential credentials password passwords passwd apikey secret \
     secrets passphrase privatekey accesskey";
@@ -81,6 +92,9 @@ const PROTECTION: &str = "protection firewall mfa 2fa logging audit encryption s
     alarm alarms seccomp selinux apparmor verification ssl tls auth authentication guardrails \
     policy policies backup backups";
 const OFF: &str = "disable off remove delete deactivate bypass skip unprotect stop turn";
+/// Verbs and objects of the same, where only one's own tools are meant.
+const SWITCH: &str = "disable deactivate unprotect bypass off";
+const GUARD: &str = "protection backup backups encryption logging audit mfa 2fa firewall antivirus retention recovery";
 /// Endings of file names, which no sub-command has.
 const FILES: &str = "rs py js ts jsx tsx mjs cjs json yaml yml toml md txt sh go c h cc cpp java rb php html css \
     xml csv tsv log lock sql png jpg jpeg gif svg pdf zip tar gz tgz bz2 xz ini cfg conf env proto \
@@ -115,11 +129,14 @@ pub(super) struct Said {
     all: bool,
     force: bool,
     no_return: bool,
+    takes_away: bool,
+    stops: bool,
+    nested: bool,
 }
 
 impl Said {
-    pub(super) fn read(tool: &str, options: &Options) -> Self {
-        let words = words(tool, &options.operands);
+    pub(super) fn read(tool: &str, options: &Options, args: &[Arg]) -> Self {
+        let words = words(tool, &options.operands, args);
         let any = |table: &str| words.iter().any(|word| is(table, word));
         let flag = |table: &str| {
             let flags: Vec<&str> = table.split_ascii_whitespace().collect();
@@ -132,6 +149,7 @@ impl Said {
             let mut parts = text.split(|c: char| !c.is_ascii_alphanumeric());
             parts.any(|part| is(PRODUCTION, &part.to_ascii_lowercase()))
         });
+        let production = production || flag("--prod --production");
         let verb = verb(&words, options);
         Self {
             verb,
@@ -143,9 +161,12 @@ impl Said {
             precious: any(PRECIOUS),
             cheap: any(CHEAP),
             production,
-            all: any(ALL),
-            force: flag(FORCE),
+            all: any(ALL) || options.operands.iter().any(|arg| arg.is_unknown()),
+            force: flag(FORCE) || any("force"),
             no_return: flag(NO_RETURN),
+            takes_away: destroying_flag(options),
+            stops: any(STOP),
+            nested: nested(&options.operands, args),
         }
     }
 
@@ -166,14 +187,18 @@ impl Said {
             Verb::None | Verb::Looks => return 0,
         };
         if matches!(self.verb, Verb::Issues | Verb::Publishes | Verb::Disrupts) {
-            let production = self.production || (self.no_return && self.verb == Verb::Publishes);
-            return base + 4 * u32::from(production);
+            let many = self.stops && (self.all || self.no_return);
+            return base + 4 * u32::from(self.production || many);
         }
         let more = 4 * u32::from(self.precious)
             + 4 * u32::from(self.production)
-            + 2 * u32::from(self.all)
+            + 3 * u32::from(self.all)
             + 2 * u32::from(self.force)
-            + 3 * u32::from(self.no_return);
+            + 3 * u32::from(self.no_return)
+            + 4 * u32::from(self.takes_away && !matches!(self.verb, Verb::Deletes));
+        // Tools that name what they delete mostly keep it somewhere: `thing delete x`.
+        let nested = self.nested && self.verb == Verb::Deletes && !self.cheap && !self.precious;
+        let more = more + 2 * u32::from(nested);
         let less = if self.precious || self.production {
             0
         } else {
@@ -209,17 +234,49 @@ fn verb(words: &[String], options: &Options) -> Verb {
     }
 }
 
-/// `sync --delete`, `--wipe-all`.
+/// `sync --delete`, `--wipe-all`, `-rm` as `hdfs dfs` has it; not what is made again by itself, and
+/// not `docker`'s `--rm`.
 fn destroying_flag(options: &Options) -> bool {
-    options.options.iter().any(|(name, ..)| {
-        let name = name.trim_start_matches('-');
-        let verb = name.split('-').next().unwrap_or_default();
-        name.len() > 2
-            && matches!(
-                verb,
-                "delete" | "destroy" | "wipe" | "erase" | "purge" | "nuke"
-            )
+    let mut names = options.options.iter().map(|(name, ..)| name.as_str());
+    names.any(|name| deleting(name) || matches!(name, "-rm" | "-rmr"))
+}
+
+/// Whether an option of two words or more, that is not switched off, takes away.
+pub(super) fn flag_deletes(options: &Options) -> bool {
+    let mut options = options.options.iter();
+    options.any(|(name, _, value)| {
+        let off = matches!(value.as_str(), "false" | "no" | "none" | "0");
+        let words = name.trim_start_matches('-');
+        !off && name.starts_with("--") && words.contains('-') && deleting(name)
     })
+}
+
+fn deleting(option: &str) -> bool {
+    let long = option.trim_start_matches('-');
+    let words = || long.split('-');
+    let verb = words().next().unwrap_or_default();
+    long.len() > 1
+        && is(DELETING, verb)
+        && !words().any(|word| is(CHEAP, word) || matches!(word, "branch" | "marker" | "markers"))
+}
+
+/// Whether sub-commands say that a protection is switched off, whatever else the tool is for.
+pub(super) fn switches_off(sub_commands: &[String]) -> bool {
+    let mut words = Vec::new();
+    for word in sub_commands.iter().take(OPERANDS) {
+        if !bare(word) {
+            break;
+        }
+        split(word, &mut words);
+    }
+    let any = |table: &str| words.iter().any(|word| is(table, word));
+    let looks = words.first().is_some_and(|word| is(LOOK, word));
+    !looks && any(SWITCH) && any(GUARD)
+}
+
+/// Whether a sub-command leaves no doubt that it takes away.
+pub(super) fn deletes(word: &str) -> bool {
+    is(DESTROY, word) || is(DELETE, word) || is("rm remove unregister erase", word)
 }
 
 fn is(table: &str, word: &str) -> bool {
@@ -227,7 +284,7 @@ fn is(table: &str, word: &str) -> bool {
 }
 
 /// The words of the program's name and of its sub-commands, in small letters.
-fn words(tool: &str, operands: &[&Arg]) -> Vec<String> {
+fn words(tool: &str, operands: &[&Arg], args: &[Arg]) -> Vec<String> {
     let mut words = Vec::new();
     let name = tool.rsplit('/').next().unwrap_or(tool);
     let name = name.rsplit_once('.').map_or(name, |(name, _)| name);
@@ -238,13 +295,32 @@ fn words(tool: &str, operands: &[&Arg]) -> Vec<String> {
             words.clear();
         }
     }
+    let mut values = values(args);
     for arg in operands.iter().take(OPERANDS) {
-        if !bare(&arg.text) {
+        if bare(&arg.text) {
+            split(&arg.text, &mut words);
+        } else if !values.any(|value| value == arg.text) {
             break;
         }
-        split(&arg.text, &mut words);
     }
     words
+}
+
+/// Whether the verb that deletes has a word before it that says what: `widget delete`.
+fn nested(operands: &[&Arg], args: &[Arg]) -> bool {
+    let words = words("", operands, args);
+    let verb = words.iter().position(|word| is(DELETE, word));
+    verb.is_some_and(|at| at > 0)
+}
+
+/// What follows an option, in order: `--file x.toml delete`, where `x.toml` is mostly its value.
+fn values(args: &[Arg]) -> impl Iterator<Item = &str> {
+    args.windows(2).filter_map(|pair| match pair {
+        [option, value] if option.text.starts_with('-') && !option.text.contains('=') => {
+            Some(value.text.as_str())
+        }
+        _ => None,
+    })
 }
 
 /// Whether a word may be a sub-command.
@@ -260,19 +336,39 @@ fn bare(text: &str) -> bool {
 /// Splits at `:`, `-`, `_`, `.` and before capitals: `terminateInstances`. A word in two parts is
 /// also kept whole, for `drop-db`.
 fn split(text: &str, words: &mut Vec<String>) {
+    let start = words.len();
     let mut word = String::new();
     let mut small = false;
+    let mut hyphen = false;
     for c in text.chars() {
         let ends = !c.is_ascii_alphanumeric() || (small && c.is_ascii_uppercase());
         if ends && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
+            let word = std::mem::take(&mut word);
+            // `project-info remove`: within a name it is no verb.
+            if !(hyphen && words.len() > start && is(LOOK, &word)) {
+                push(word, words);
+            }
+            hyphen = c == '-';
         }
         small = c.is_ascii_lowercase();
         if c.is_ascii_alphanumeric() {
             word.push(c.to_ascii_lowercase());
         }
     }
-    if !word.is_empty() {
-        words.push(word);
+    if !(word.is_empty() || (hyphen && words.len() > start && is(LOOK, &word))) {
+        push(word, words);
+    }
+}
+
+/// Adds a word; one made of a verb and what it is said of as both: `clearsnapshot`, `rmpool`.
+fn push(word: String, words: &mut Vec<String>) {
+    let joined = "delete remove destroy drop purge erase wipe clear rm del terminate";
+    let parts = joined.split(' ').find_map(|verb| {
+        let object = word.strip_prefix(verb)?;
+        (is(PRECIOUS, object) || is(ALL, object)).then_some((verb, object))
+    });
+    match parts {
+        Some((verb, object)) => words.extend([verb.to_owned(), object.to_owned()]),
+        None => words.push(word),
     }
 }

@@ -105,6 +105,7 @@ pub(super) struct Code {
     language: Language,
     from: Vec<From>,
     only: Globs,
+    absent: Vec<String>,
     cut: Option<char>,
 }
 
@@ -119,6 +120,7 @@ impl Code {
             after: raw.after,
             dashes: raw.dashes,
             only: Globs::parse(&raw.only),
+            absent: list(&raw.absent),
             cut: raw.cut,
         })
     }
@@ -139,6 +141,9 @@ pub(super) fn add(tool: &Tool, line: &Line, call: &Call, outcome: &mut Outcome) 
         let Some(length) = code.paths.length(&line.words) else {
             continue;
         };
+        if line.has_exactly(&code.absent) {
+            continue;
+        }
         for from in &code.from {
             for piece in pieces(from, code, line, length, call) {
                 any = true;

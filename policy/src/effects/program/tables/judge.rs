@@ -42,9 +42,13 @@ pub(super) fn judge(tool: &Tool, call: &Call) -> Outcome {
     if !ruled {
         rest(tool, &line, call, coded, &mut outcome);
     }
+    alike(tool, &line, call, &mut outcome);
     if production(call.args) {
         for effect in &mut outcome.effects {
-            raise(effect);
+            let mut rules = tool.rules.iter();
+            if !rules.any(|rule| rule.steady && effect.rule == rule.name) {
+                raise(effect);
+            }
         }
     }
     outcome
@@ -168,9 +172,11 @@ fn rest(tool: &Tool, line: &Line, call: &Call, coded: bool, outcome: &mut Outcom
     let effect = if dynamic && tool.otherwise.is_none() {
         let why = "a sub-command that is known only when it runs";
         say(Kind::Unknown, Harm::Medium, "dynamic", why, 0)
-    } else if let Some(length) = listed(&tool.reads) {
+    } else if let Some(length) =
+        listed(&tool.reads).filter(|length| *length > 1 || !goes_on(line, 1))
+    {
         say(Kind::Read, Harm::None, "reads", "only looks", length)
-    } else if let Some(length) = listed(&tool.changes) {
+    } else if let Some(length) = listed(&tool.changes).filter(|length| !goes_on(line, *length)) {
         say(
             Kind::Write,
             Harm::Low,
@@ -195,10 +201,37 @@ fn rest(tool: &Tool, line: &Line, call: &Call, coded: bool, outcome: &mut Outcom
     outcome.effects.push(effect);
 }
 
-/// Whether an argument names what others depend on.
+/// What tools call alike everywhere, whatever their tables say: `backup protection disable`,
+/// `rsync --delete-unmatched-objects`.
+fn alike(tool: &Tool, line: &Line, call: &Call, outcome: &mut Outcome) {
+    let known = outcome.effects.iter().map(|effect| effect.harm).max();
+    let (kind, id, why) = if known == Some(Harm::None) || known >= Some(Harm::High) {
+        return;
+    } else if lexicon::switches_off(&line.words) {
+        let why = "switches a protection off, or a backup, or the record of what was done";
+        (Kind::Disrupt, "switches-off", why)
+    } else if lexicon::flag_deletes(&line.options) {
+        let why = "an option of it says that it deletes";
+        (Kind::Delete, "option-deletes", why)
+    } else {
+        return;
+    };
+    let target = Target::Resource(tool.resource.clone().into(), String::new());
+    let name = format!("{}:{id}", tool.name);
+    let effect = Effect::new(kind, Harm::High, target, name, why);
+    outcome.effects.push(effect.at(span(line, 1, call)));
+}
+
+/// Whether the listed sub-command has one of its own that says it deletes: `run wipe` is not `run`.
+fn goes_on(line: &Line, length: usize) -> bool {
+    let next = line.words.get(length).filter(|_| !line.dashes);
+    next.is_some_and(|word| lexicon::deletes(word))
+}
+
+/// Whether an argument names what others depend on. Free text names nothing: a message, a comment.
 fn production(args: &[Arg]) -> bool {
     let args = args.iter().take(ARGS);
-    args.filter(|arg| arg.text.len() <= 200)
+    args.filter(|arg| arg.text.len() <= 200 && !arg.text.contains(char::is_whitespace))
         .filter(|arg| arg.text.starts_with('-') || !arg.text.contains('='))
         .any(|arg| {
             let mut words = arg.text.split(|c: char| !c.is_ascii_alphanumeric());

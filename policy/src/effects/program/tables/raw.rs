@@ -66,6 +66,8 @@ pub(super) struct RawRule {
     pub(super) secret: bool,
     /// Other rules speak as well.
     pub(super) also: bool,
+    /// No worse where others depend on it: a pod that is made again, a rolling restart.
+    pub(super) steady: bool,
     /// Kind and harm: `delete high`.
     pub(super) does: String,
     pub(super) target: Option<String>,
@@ -90,6 +92,8 @@ pub(super) struct RawCode {
     pub(super) dashes: bool,
     /// Globs of which one must match for it to be code.
     pub(super) only: String,
+    /// Options with which the code changes nothing that lasts: `--local`.
+    pub(super) absent: String,
     /// Only what stands after the first of these characters is code; before it, for a command.
     pub(super) cut: Option<char>,
 }
