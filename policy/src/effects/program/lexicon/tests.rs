@@ -67,6 +67,8 @@ fn deleting_what_does_not_come_back_is_high() {
         "dfs -rm -r /data",
         "foo widget delete w-1",
         "foo widgets:delete w-1",
+        "foo -d '{}' host:443 shop.v1.Tenants/DeleteTenant",
+        "foo --deleteAll=true",
     ] {
         assert!(harm(line) >= Harm::High, "{line}");
     }
@@ -91,6 +93,9 @@ fn housekeeping_and_single_things_are_at_most_medium() {
         "foo deploy -a web -y",
         "foo stop web",
         "foo session delete s-1",
+        "foo store gc",
+        "foo env prune",
+        "foo -d '{}' host:443 shop.v1.Tenants/GetTenant",
         "foo -q 'DELETE FROM users WHERE id = 3'",
     ] {
         let harm = harm(line);

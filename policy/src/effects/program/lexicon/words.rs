@@ -27,6 +27,8 @@ const REMOVE: &str = "remove rm rmr rmi rmdir rb flush revoke rmtree unregister 
 /// Housekeeping, mostly.
 const CLEAR: &str = "clean cleanup clear reset prune gc empty expire invalidate forget trim untrack detach \
     disconnect deinit unset disable remove-orphans deallocate reclaim reap vacate archive free";
+/// Of these, what takes away only what is not used.
+const TIDY: &str = "gc prune trim";
 /// Stops or undoes what others may use.
 const DISRUPT: &str = "stop kill killall shutdown reboot halt poweroff demote switchover cutover ban block drain cordon evict rollback downgrade revert \
     restore migrate failover scale suspend deactivate pause cancel abort lock quarantine apply";
@@ -58,7 +60,7 @@ const PRECIOUS: &str = "database databases db dbs cluster clusters bucket bucket
     claims share shares filesystem filesystems fs catalog catalogs warehouse warehouses stream \
     streams exchange vhost gateway loadbalancer balancer ip dns cdn distribution checkpoint \
     checkpoints archive archives mailbox mailboxes fleet farm farms state object objects image \
-    nodegroup nodepool ruleset crd crds pages documents entities tables rows hypertable keyring \
+    nodegroup nodepool metadata ruleset crd crds pages documents entities tables rows hypertable keyring \
     archives contact contacts trail ledger guild channel calendar realm realms dashboard dashboards subscriptions eventdata nodes cell cells shard shards region regions";
 /// Made again by itself.
 const CHEAP: &str = "cache caches tmp temp build logs log artifact artifacts session sessions dist lock locks \
@@ -80,7 +82,9 @@ const NO_RETURN: &str = "--all -a --cascade --purge --skip-final-snapshot --no-b
     -r -R --force-destroy --skipTrash -skipTrash \
     --skip-backup --no-undo --prod --production --delete --clean-slate --prune --all-namespaces --keep-nothing --no-keep";
 /// First words of flags that take away.
-const DELETING: &str = "delete deleted destroy wipe erase purge nuke drop";
+const DELETING: &str = "delete deleted deleteAll destroy wipe erase purge nuke drop";
+/// What such a flag may speak of without harm.
+const AGAIN: &str = "branch marker markers conflicting output outputs stale orphaned";
 /// Objects of rights and keys.
 const SECRET: &str = "login logout token tokens credential credentials password passwords passwd apikey secret \
     secrets passphrase privatekey accesskey";
@@ -132,6 +136,7 @@ pub(super) struct Said {
     takes_away: bool,
     stops: bool,
     nested: bool,
+    tidies: bool,
 }
 
 impl Said {
@@ -161,11 +166,14 @@ impl Said {
             precious: any(PRECIOUS),
             cheap: any(CHEAP),
             production,
-            all: any(ALL) || options.operands.iter().any(|arg| arg.is_unknown()),
+            all: any(ALL)
+                || flag("--delete-all --deleteAll --drop-all --wipe-all --purge-all")
+                || options.operands.iter().any(|arg| arg.is_unknown()),
             force: flag(FORCE) || any("force"),
             no_return: flag(NO_RETURN),
             takes_away: destroying_flag(options),
             stops: any(STOP),
+            tidies: any(TIDY),
             nested: nested(&options.operands, args),
         }
     }
@@ -190,7 +198,10 @@ impl Said {
             let many = self.stops && (self.all || self.no_return);
             return base + 4 * u32::from(self.production || many);
         }
-        let more = 4 * u32::from(self.precious)
+        // What nothing uses is no loss, whatever it is: `store gc`, `env prune`.
+        let tidies = self.tidies && self.verb == Verb::Clears;
+        let held = if tidies { 2 } else { 4 };
+        let more = held * u32::from(self.precious)
             + 4 * u32::from(self.production)
             + 3 * u32::from(self.all)
             + 2 * u32::from(self.force)
@@ -255,9 +266,7 @@ fn deleting(option: &str) -> bool {
     let long = option.trim_start_matches('-');
     let words = || long.split('-');
     let verb = words().next().unwrap_or_default();
-    long.len() > 1
-        && is(DELETING, verb)
-        && !words().any(|word| is(CHEAP, word) || matches!(word, "branch" | "marker" | "markers"))
+    long.len() > 1 && is(DELETING, verb) && !words().any(|word| is(CHEAP, word) || is(AGAIN, word))
 }
 
 /// Whether sub-commands say that a protection is switched off, whatever else the tool is for.
@@ -297,7 +306,9 @@ fn words(tool: &str, operands: &[&Arg], args: &[Arg]) -> Vec<String> {
     }
     let mut values = values(args);
     for arg in operands.iter().take(OPERANDS) {
-        if bare(&arg.text) {
+        if let Some(method) = method(&arg.text) {
+            split(method, &mut words);
+        } else if bare(&arg.text) {
             split(&arg.text, &mut words);
         } else if !values.any(|value| value == arg.text) {
             break;
@@ -321,6 +332,15 @@ fn values(args: &[Arg]) -> impl Iterator<Item = &str> {
         }
         _ => None,
     })
+}
+
+/// A procedure that is called by name: `shop.v1.Orders/DeleteOrder`.
+fn method(text: &str) -> Option<&str> {
+    let (service, method) = text.split_once('/')?;
+    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let named = service.split('.').count() > 1 && service.split('.').all(plain);
+    let called = method.starts_with(|c: char| c.is_ascii_uppercase()) && plain(method);
+    (named && called && text.len() <= 2 * LONG).then_some(method)
 }
 
 /// Whether a word may be a sub-command.

@@ -36,7 +36,8 @@ files! {
         oras regctl cosign trivy grype syft dive kaniko ko pack img hadolint ctr crictl lxc \
         incus nsenter-container multipass colima limactl vagrant machinectl lima minikube kind \
         k3d VBoxManage vboxmanage virsh qm pct proxmox orb",
-    "kubernetes": "kubectl oc k kubecolor kubectl.kubernetes helm helm3 werf helmfile kustomize skaffold \
+    "kubernetes": "kubectl oc k kubecolor kubectl.kubernetes helm helm3 werf helmfile kustomize vcluster k0s k0sctl \
+        tanzu tkgctl kluctl kapp ocm skaffold \
         tilt argocd flux istioctl linkerd kubeadm kops eksctl k3s rke talosctl clusterctl \
         kubeseal kubectx kubens velero cilium calicoctl stern k9s crossplane kustomize-sops \
         argo tkn kn devspace telepresence okteto garden acorn kubefed kompose rancher rosa",
@@ -57,7 +58,7 @@ files! {
     "forges": "gh glab hub tea lab bb gitea berg forgejo-cli jenkins-cli jenkins circleci travis \
         buildkite-agent bk drone woodpecker-cli gitlab-runner act concourse fly-ci spinnaker \
         spin buildkite tkn-ci teamcity argo-ci semaphore sem codefresh actions-runner",
-    "packages": "npm pnpm yarn bun cnpm lerna nx-npm npx bunx pnpx uvx pipx pip uv poetry pdm rye hatch \
+    "packages": "semantic-release release-it np goreleaser npm pnpm yarn bun cnpm lerna nx-npm npx bunx pnpx uvx pipx pip uv poetry pdm rye hatch \
         pipenv conda mamba micromamba pixi easy_install virtualenv pyenv flit twine cargo \
         rustup cross gem bundle bundler go gofmt golangci-lint apt apt-get aptitude dnf yum \
         microdnf tdnf zypper apk brew port snap flatpak nala pkg pkgin pkg_add guix choco \
@@ -84,7 +85,7 @@ files! {
         redis-dump cockroach-dump influxd-backup exp expdp bcp-out sqldump pg_restore \
         mongorestore mongoimport mysqlimport myloader impdp imp pg_ctl pg_ctlcluster \
         pg_upgrade pg_rewind pg_archivecleanup mysqladmin mariadb-admin \
-        mysql_secure_installation mongosh mongo redis-cli valkey-cli keydb-cli etcdctl etcdutl \
+        mysql_secure_installation cypher-shell arangosh mongosh mongo redis-cli valkey-cli keydb-cli etcdctl etcdutl \
         zkCli.sh zkcli zookeeper-shell memcached-tool memccat prisma knex sequelize \
         sequelize-cli typeorm typeorm-ts-node-commonjs mikro-orm drizzle-kit alembic flask \
         django-admin manage.py rails rake artisan flyway liquibase diesel sqlx goose dbmate \

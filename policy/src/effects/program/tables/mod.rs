@@ -14,6 +14,9 @@
 //!   lets the others go on. A rule whose harm is `none` is thus an exception, put before.
 //! * `flags` are groups, each of which needs one of its options; options that make a command
 //!   harmless (`absent`, `harmless`, an exception's `flags`) count only when written in full.
+//! * A last `*` of a path is none of the words that only look, so that `team/*` leaves `team ls`.
+//! * What is worth a look is asked about where an argument names production, but not by a rule with
+//!   `steady = true`, which is no worse there.
 //! * `code` says where a line holds SQL, shell, another command; `phrase` knows words of code.
 //! * What no line of a table speaks of goes to `lexicon`, never to nothing.
 

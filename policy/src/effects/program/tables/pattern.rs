@@ -6,6 +6,9 @@ use super::super::super::word::UNKNOWN;
 /// How many words `**` may stand for.
 const DEEP: usize = 4;
 
+/// Last words of sub-commands that only look.
+const LOOKS: [&str; 7] = ["ls", "list", "status", "info", "stats", "help", "version"];
+
 /// Whether `text` is as `pattern` says, where `*` is any number of characters. Linear but for one
 /// step back to the last `*`, so at worst the product of both lengths.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
@@ -87,6 +90,11 @@ impl Path {
         Self(steps.collect())
     }
 
+    /// Whether it ends in whatever word: `team/*`.
+    fn open(&self) -> bool {
+        matches!(self.0.last(), Some(Step::Word(globs)) if globs.0 == ["*"])
+    }
+
     /// How many of the first words the path takes, if it matches.
     fn length(&self, words: &[String]) -> Option<usize> {
         length(&self.0, words, 0)
@@ -131,6 +139,20 @@ impl Paths {
         self.0.is_empty()
     }
 
+    /// The same as [`Self::length`], but a last `*` is none of the words that only look: a rule for
+    /// `team/*` does not speak of `team ls`.
+    pub(super) fn length_of_change(&self, words: &[String]) -> Option<usize> {
+        if self.is_empty() {
+            return Some(0);
+        }
+        self.0.iter().find_map(|path| {
+            let length = path.length(words)?;
+            let last = length.checked_sub(1).and_then(|at| words.get(at));
+            let looks = last.is_some_and(|word| LOOKS.contains(&word.as_str()));
+            (!(looks && path.open())).then_some(length)
+        })
+    }
+
     /// How many of the first words belong to the path, if one matches.
     pub(super) fn length(&self, words: &[String]) -> Option<usize> {
         if self.is_empty() {
@@ -173,6 +195,15 @@ mod tests {
             ("", "b x", Some(0)),
         ] {
             assert_eq!(Paths::parse(path).length(&words(line)), wanted, "{path}");
+        }
+        for (path, line, wanted) in [
+            ("team/*", "team ls", None),
+            ("team/*", "team add", Some(2)),
+            ("team/ls", "team ls", Some(2)),
+            ("team/* team", "team ls", Some(1)),
+        ] {
+            let found = Paths::parse(path).length_of_change(&words(line));
+            assert_eq!(found, wanted, "{path} {line}");
         }
     }
 }

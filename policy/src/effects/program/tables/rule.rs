@@ -72,7 +72,11 @@ impl Rule {
 
     /// How many of the line's words are the sub-command's, if the rule matches.
     pub(super) fn matches(&self, line: &Line, call: &Call) -> Option<usize> {
-        let length = self.paths.length(&line.words)?;
+        let length = if self.harm > Harm::Low {
+            self.paths.length_of_change(&line.words)?
+        } else {
+            self.paths.length(&line.words)?
+        };
         let words = line.words.get(length..).unwrap_or_default();
         let next = line.rest.first().map(|arg| &arg.text);
         let any = |globs: &Globs| words.iter().chain(next).any(|word| globs.matches(word));

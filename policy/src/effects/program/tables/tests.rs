@@ -173,12 +173,63 @@ fn an_option_that_makes_harmless_counts_only_in_full_and_while_it_is_on() {
 
 #[test]
 fn production_raises_what_would_run_elsewhere() {
-    assert_eq!(harm("kubectl rollout restart deploy/web"), Harm::Medium);
-    assert_eq!(
-        harm("kubectl rollout restart deploy/web -n prod"),
-        Harm::High
-    );
+    assert_eq!(harm("kubectl rollout undo deploy/web"), Harm::Medium);
+    assert_eq!(harm("kubectl rollout undo deploy/web -n prod"), Harm::High);
     assert_eq!(harm("kubectl get pods -n prod"), Harm::None);
+}
+
+#[test]
+fn what_is_steady_or_only_said_is_no_worse_in_production() {
+    for line in [
+        "kubectl rollout restart deploy/web -n prod",
+        "kubectl --context prod delete pod web-1",
+        "kubectl -n prod apply -f x.yaml",
+        "gh pr close 1 --comment 'not for production yet'",
+    ] {
+        assert_eq!(harm(line), Harm::Medium, "{line}");
+    }
+}
+
+#[test]
+fn a_listed_sub_command_does_not_hide_one_that_deletes() {
+    assert_eq!(harm("dagster run wipe"), Harm::High);
+    assert!(harm("ctr images rm x") >= Harm::Medium);
+    assert_eq!(harm("kubectl auth can-i delete pods"), Harm::None);
+    assert!(harm("npm run delete-users") < Harm::High);
+    assert!(harm("cargo run -- delete --dry-run") < Harm::High);
+}
+
+#[test]
+fn an_option_that_says_it_deletes_is_high_in_every_tool() {
+    let deletes = "gcloud storage rsync --delete-unmatched-destination-objects . gs://x";
+    assert_eq!(harm(deletes), Harm::High);
+    for line in [
+        "gh pr create --delete-branch",
+        "gcloud storage rsync --delete-unmatched-destination-objects=false . gs://x",
+        "git branch --delete merged",
+    ] {
+        assert!(harm(line) < Harm::High, "{line}");
+    }
+    assert!(harm("wrangler d1 execute x --command 'DELETE FROM y'") >= Harm::High);
+    assert!(harm("wrangler d1 execute x --local --command 'DELETE FROM y'") < Harm::High);
+}
+
+#[test]
+fn a_protection_that_is_switched_off_is_high_in_every_tool() {
+    for line in [
+        "az backup protection disable -g x -v y",
+        "aws ec2 disable-ebs-encryption-by-default",
+        "gcloud storage buckets disable-audit-logging x",
+    ] {
+        assert_eq!(harm(line), Harm::High, "{line}");
+    }
+    for line in [
+        "az backup protection enable-for-vm -g x",
+        "git remote remove backup",
+        "aws ec2 get-ebs-encryption-by-default",
+    ] {
+        assert!(harm(line) < Harm::High, "{line}");
+    }
 }
 
 #[test]
