@@ -69,6 +69,8 @@ fn deleting_what_does_not_come_back_is_high() {
         "foo widgets:delete w-1",
         "foo -d '{}' host:443 shop.v1.Tenants/DeleteTenant",
         "foo --deleteAll=true",
+        "./deploy.sh --destroy",
+        "foo deploy --destroy",
     ] {
         assert!(harm(line) >= Harm::High, "{line}");
     }

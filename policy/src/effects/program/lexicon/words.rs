@@ -196,7 +196,7 @@ impl Said {
         };
         if matches!(self.verb, Verb::Issues | Verb::Publishes | Verb::Disrupts) {
             let many = self.stops && (self.all || self.no_return);
-            return base + 4 * u32::from(self.production || many);
+            return base + 4 * u32::from(self.production || many || self.takes_away);
         }
         // What nothing uses is no loss, whatever it is: `store gc`, `env prune`.
         let tidies = self.tidies && self.verb == Verb::Clears;
@@ -240,6 +240,7 @@ fn verb(words: &[String], options: &Options) -> Verb {
     match found {
         Some(Verb::Issues | Verb::Publishes | Verb::Disrupts) if looks => Verb::Looks,
         Some(verb) => verb,
+        None if options.has_exactly(&["--destroy", "--nuke"]) => Verb::Destroys,
         None if destroying_flag(options) => Verb::Deletes,
         None => Verb::None,
     }
