@@ -254,7 +254,7 @@ fn elsewhere(path: &str) -> Area {
 /// Whether keys, tokens or passwords are kept under such a name.
 pub(crate) fn secret(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    if name.ends_with(".pub") || name == "known_hosts" {
+    if name.ends_with(".pub") || name.contains(".pub.") || public_of_ssh(path, name) {
         return false;
     }
     let mut parts = path.split('/');
@@ -269,6 +269,12 @@ pub(crate) fn secret(path: &str) -> bool {
         || is_any(names::SECRET_NAMES, name)
         || ends_in(names::SECRET_ENDINGS, name)
         || (path.starts_with("/proc/") && name == "environ")
+}
+
+/// What in `~/.ssh` is no key: it says who may come in or where to go, and is read to set things up.
+fn public_of_ssh(path: &str, name: &str) -> bool {
+    let known = ["known_hosts", "config", "authorized_keys", "environment"];
+    path.contains(".ssh/") && known.iter().any(|known| name.starts_with(known))
 }
 
 /// `.env` and its kin, but not the examples that are made to be shared.
@@ -377,6 +383,9 @@ mod tests {
         }
         for path in [
             ".env.example",
+            "~/.ssh/config",
+            "~/.ssh/known_hosts.old",
+            "~/.ssh/id_ed25519.pub.bak",
             "~/.ssh/id_rsa.pub",
             "src/environment.ts",
             "key.rs",

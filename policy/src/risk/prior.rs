@@ -5,7 +5,8 @@
 //! | worst effect or finding alone | refused by |
 //! |---|---|
 //! | none, low, medium | 1, 4, 20 % |
-//! | high, critical | 80, 97 % |
+//! | high | 80 %, less where something is published, shown or sent |
+//! | critical | 97 % |
 //! | unreadable: parsers differ, dynamic program, too much, … | 50 to 70 % |
 //! | hidden, with nothing harmful behind it | 25 % |
 //! | a secret on its way to the network | 98 % |
@@ -70,6 +71,15 @@ pub fn weights() -> Weights {
         for group in GROUP {
             weights.set(Slot::Group(group, level), Gauss::new(0.0, 0.5));
         }
+    }
+    // What is published, shown or sent can be meant; what is destroyed seldom is.
+    for (group, mean) in [
+        (Group::Publish, -0.9),
+        (Group::Secret, -0.7),
+        (Group::Reach, -0.4),
+        (Group::Run, -0.3),
+    ] {
+        weights.set(Slot::Group(group, Harm::High), Gauss::new(mean, 0.5));
     }
     // Hidden, whatever is behind it: as for `Misleading`.
     for level in [Harm::None, Harm::Low, Harm::Medium] {

@@ -46,7 +46,7 @@ fn the_first_day_is_right_for_each_kind_and_harm() {
             (Harm::None, 0.002, 0.02, false),
             (Harm::Low, 0.02, 0.06, false),
             (Harm::Medium, 0.15, 0.25, false),
-            (Harm::High, 0.75, 0.85, true),
+            (Harm::High, 0.6, 0.85, true),
             (Harm::Critical, 0.95, 0.99, true),
         ] {
             let risk = risk(vec![effect(kind, harm)], &[]);

@@ -167,7 +167,6 @@ fn showing_keys_that_are_the_persons_own_is_high() {
 fn reading_secrets_is_medium_and_looking_at_them_is_low() {
     for line in [
         "head .env",
-        "cat ~/.ssh/config",
         "grep -n x .env",
         "awk 1 .env",
         "sed -n 1p .env",
