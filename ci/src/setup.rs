@@ -211,7 +211,7 @@ fn rust_target() -> Result<()> {
 }
 
 fn build_binaries() -> Result<()> {
-    say("building ampoule, ampoule-vmm and ampoule-init");
+    say("building ampoule, ampoule-policy, ampoule-vmm and ampoule-init");
     let mut cargo = tools::cargo();
     // One folder, whatever CARGO_TARGET_DIR says: tests and users find the binaries there.
     cargo.args([
@@ -227,7 +227,7 @@ fn build_binaries() -> Result<()> {
         cargo.args(["-p", package]);
     }
     tools::run(&mut cargo)?;
-    for name in ["ampoule", "ampoule-vmm", "ampoule-init"] {
+    for name in ["ampoule", "ampoule-policy", "ampoule-vmm", "ampoule-init"] {
         is_there(&binaries().join(name))?;
     }
     Ok(())

@@ -194,7 +194,9 @@ fn programs() -> Vec<Check> {
             Check::fail("programs", text)
         }
     };
-    ["ampoule-vmm", "ampoule-init"].map(check).into()
+    ["ampoule-vmm", "ampoule-init", "ampoule-policy"]
+        .map(check)
+        .into()
 }
 
 fn images(folders: &Folders) -> Vec<Check> {

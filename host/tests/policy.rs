@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ampoule policy`, `approvals` and `model` as people run them: one program, its own folders.
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is a test module"
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -191,80 +188,76 @@ fn a_workspace_gives_scripts_and_counts() {
     assert_eq!(blast["deletes"][0]["files"], 1, "{blast}");
 }
 
+/// Asserts that each command line has its code and one line on stderr, with these words in it.
+fn assert_refused(user: &User, cases: &[(&[&str], i32, &str)]) {
+    for (words, code, wanted) in cases {
+        let (found, out, err) = user.run(words);
+        assert_eq!((found, out.as_str()), (*code, ""), "{words:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{words:?}: {err}");
+        assert!(err.contains(wanted), "{words:?}: {err}");
+    }
+}
+
 #[test]
 fn bad_input_gets_one_line_and_its_code() {
     let user = User::new();
     let plan = user.write("plan.json", r#"{"actions":[{"shell":"ls","exec":["ls"]}]}"#);
-    let permit = user.write(
+    let plan = plan.to_str().unwrap();
+    let check = |words: &[&'static str]| [&["policy", "check"], words].concat();
+    let wrong_plan = ["policy", "check", "--plan", plan];
+    assert_refused(
+        &user,
+        &[
+            (&check(&[]), 1, "nothing to judge"),
+            (&check(&["--plan", "/nowhere"]), 1, "cannot read the plan"),
+            (&wrong_plan, 1, "exactly one of"),
+            (&check(&["--posture", "calm", "--", "ls"]), 2, "no-egress"),
+            (
+                &check(&["--workspace", "/nowhere", "--", "ls"]),
+                1,
+                "cannot open the workspace",
+            ),
+            (&["policy", "test"], 1, "ampoule policy init"),
+            (&["model", "rollback", "7"], 1, "no promotion at version 7"),
+            (&["model", "audit", "3", "--fine"], 1, "no open audit 3"),
+        ],
+    );
+}
+
+#[test]
+fn policies_that_are_unfit_are_named_with_what_to_do() {
+    let user = User::new();
+    let write = |name, text| user.write(name, text).to_str().unwrap().to_owned();
+    let permit = write(
         "permit.cedar",
         r#"@id("x") @reason("y") permit (principal, action, resource);"#,
     );
-    let misspelt = user.write(
+    let misspelt = write(
         "misspelt.cedar",
         "@id(\"x\") @reason(\"y\")\nforbid (principal, action, resource)\nwhen { context.rsk > 1 };",
     );
-    let inside = user.write("work/p.cedar", INSTALLS);
+    let inside = write("work/p.cedar", INSTALLS);
     let work = user.path("work");
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    for (words, code, wanted) in [
-        (vec!["policy", "check"], 1, "nothing to judge"),
-        (
-            vec!["policy", "check", "--plan", "/nowhere"],
-            1,
-            "cannot read the plan",
-        ),
-        (
-            vec!["policy", "check", "--plan", &text(&plan)],
-            1,
-            "exactly one of",
-        ),
-        (
-            vec!["policy", "check", "--policy", &text(&permit), "--", "ls"],
-            1,
-            "may only forbid",
-        ),
-        (
-            vec!["policy", "check", "--policy", &text(&misspelt), "--", "ls"],
-            1,
-            "misspelt.cedar:3",
-        ),
-        (
-            vec![
-                "policy",
-                "check",
-                "--workspace",
-                &text(&work),
-                "--policy",
-                &text(&inside),
-                "--",
-                "ls",
-            ],
-            1,
-            "is in the workspace",
-        ),
-        (
-            vec!["policy", "check", "--posture", "calm", "--", "ls"],
-            2,
-            "no-egress",
-        ),
-        (
-            vec!["policy", "check", "--workspace", "/nowhere", "--", "ls"],
-            1,
-            "cannot open the workspace",
-        ),
-        (vec!["policy", "test"], 1, "ampoule policy init"),
-        (
-            vec!["model", "rollback", "7"],
-            1,
-            "no promotion at version 7",
-        ),
-        (vec!["model", "audit", "3", "--fine"], 1, "no open audit 3"),
-    ] {
-        let (found, out, err) = user.run(&words);
-        assert_eq!((found, out.as_str()), (code, ""), "{words:?}: {err}");
-        assert_eq!(err.lines().count(), 1, "{words:?}: {err}");
-        assert!(err.contains(wanted), "{words:?}: {err}");
-    }
+    let work = work.to_str().unwrap();
+    let with = |file| ["policy", "check", "--policy", file, "--", "ls"];
+    let check = [
+        "policy",
+        "check",
+        "--workspace",
+        work,
+        "--policy",
+        &inside,
+        "--",
+        "ls",
+    ];
+    assert_refused(
+        &user,
+        &[
+            (&with(&permit), 1, "may only forbid"),
+            (&with(&misspelt), 1, "misspelt.cedar:3"),
+            (&check, 1, "is in the workspace"),
+        ],
+    );
 }
 
 #[test]

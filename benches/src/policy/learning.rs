@@ -378,6 +378,7 @@ mod tests {
     #[test]
     fn learning_asks_less_at_the_same_wrong_allows_and_grinding_gains_nothing() {
         let options = Options {
+            from: 100,
             seeds: 4,
             decisions: 600,
             window: 200,

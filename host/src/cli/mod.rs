@@ -11,6 +11,7 @@ mod exec;
 mod fork;
 mod image;
 mod inspect;
+pub mod judge;
 mod kill;
 mod logs;
 mod model;
@@ -84,10 +85,10 @@ enum Command {
     Rm(rm::Rm),
     Prune(prune::Prune),
     Approvals(approvals::Approvals),
-    #[command(subcommand)]
-    Policy(policy::Policy),
-    #[command(subcommand)]
-    Model(model::Model),
+    /// Judge actions without running them
+    Policy(Elsewhere),
+    /// Show, evaluate and promote what the risk model has learnt
+    Model(Elsewhere),
     #[command(subcommand)]
     Image(image::Image),
     Doctor(doctor::Doctor),
@@ -95,6 +96,14 @@ enum Command {
     Supervise(supervise::Supervise),
     #[command(hide = true)]
     Template(template::Template),
+}
+
+/// A sub-command of the program `ampoule-policy`, here for the list of them all.
+#[derive(Debug, clap::Args)]
+struct Elsewhere {
+    /// See `ampoule policy --help`, `ampoule model --help`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 /// What a sub-command may fail with.
@@ -183,6 +192,10 @@ pub fn chain(error: &dyn Error) -> String {
 /// Runs a command line (the program's name first); the exit code.
 #[must_use]
 pub fn main(args: &[OsString]) -> u8 {
+    if judge::is_ours(args) {
+        eprintln!("ampoule: {}", chain(&judge::hand_on(args)));
+        return 1;
+    }
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -256,8 +269,9 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Rm(rm) => rm.execute(&folders),
         Command::Prune(prune) => prune.execute(&folders),
         Command::Approvals(approvals) => approvals.execute(&folders),
-        Command::Model(model) => model.execute(&folders),
-        Command::Policy(policy) => policy.execute(&folders),
+        Command::Policy(_) | Command::Model(_) => Err(CliError::Usage(
+            "write `policy` or `model` as the first word".to_owned(),
+        )),
         Command::Image(image) => image.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),

@@ -19,6 +19,7 @@ mod harness;
 mod images;
 mod leaving;
 mod limits;
+mod policy;
 mod pool;
 mod refusals;
 mod run;

@@ -26,7 +26,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     matches_any(pattern, name)
 }
 
-/// As [`matches`], but a leading dot is like any other letter.
+/// As [`matches()`], but a leading dot is like any other letter.
 #[must_use]
 pub fn matches_any(pattern: &str, name: &str) -> bool {
     if pattern.len() > LONGEST || name.len() > LONGEST || is_extended(pattern) {

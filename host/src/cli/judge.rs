@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line of the program `ampoule-policy`, and how `ampoule` hands it on.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command as Program;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{CliError, chain, complaint, model, policy};
+use crate::folders::Folders;
+use crate::supervise::files::binaries;
+
+/// The program's name.
+const PROGRAM: &str = "ampoule-policy";
+
+/// Stack of the thread that judges: the policy engine refuses to evaluate with less than it thinks
+/// it may need, and of a main thread musl tells only the part that was touched.
+const STACK: usize = 16 << 20;
+
+/// What is typed is `ampoule policy`, so that is what it says.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ampoule",
+    bin_name = "ampoule",
+    version,
+    propagate_version = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Model(model::Model),
+}
+
+/// Whether a command line is this program's.
+pub(super) fn is_ours(args: &[OsString]) -> bool {
+    args.get(1)
+        .is_some_and(|word| word == "policy" || word == "model")
+}
+
+/// Becomes the program, which lies beside this one. Returns only when that cannot be.
+pub(super) fn hand_on(args: &[OsString]) -> CliError {
+    let failed = |source: io::Error| {
+        let text = format!("cannot start {PROGRAM}, which belongs beside ampoule: {source}");
+        CliError::Usage(text)
+    };
+    match binaries() {
+        Ok(folder) => {
+            let mut program = Program::new(folder.join(PROGRAM));
+            failed(program.args(args.iter().skip(1)).exec())
+        }
+        Err(error) => failed(error),
+    }
+}
+
+/// Runs a command line (the program's name first); the exit code.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            match complaint::line(&error, &Arguments::command(), args) {
+                Some(line) => eprintln!("ampoule: {line}"),
+                None => drop(error.print()),
+            }
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    match on_stack(|| dispatch(arguments.command)) {
+        Ok(code) => code,
+        Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("ampoule: {}", chain(&error));
+            1
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, CliError> {
+    let folders = Folders::find()?;
+    match command {
+        Command::Policy(policy) => policy.execute(&folders),
+        Command::Model(model) => model.execute(&folders),
+    }
+}
+
+/// Runs what judges on a stack that is large enough.
+fn on_stack(judges: impl FnOnce() -> Result<u8, CliError> + Send) -> Result<u8, CliError> {
+    let failed = || CliError::io("cannot judge");
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(STACK);
+        let thread = builder.name("judge".to_owned()).spawn_scoped(scope, judges);
+        let ended = thread.map_err(failed())?.join();
+        ended.map_err(|_| failed()(io::Error::other("it ended with a panic")))?
+    })
+}
