@@ -44,6 +44,9 @@ pub enum PolicyError {
     /// A file that anybody may write decides nothing.
     #[error("{} may be written by everybody, so it is no policy; take that right away (chmod o-w)", .0.display())]
     Writable(PathBuf),
+    /// It would be taken for a policy and is none.
+    #[error("{} is not read: policies are *.cedar in the folder itself, numbers limits.toml, examples in tests; rename it or move it away", .0.display())]
+    NotRead(PathBuf),
     /// It lies where the agent writes.
     #[error("{} is in the workspace, where the agent writes; keep policies elsewhere", .0.display())]
     InWorkspace(PathBuf),
@@ -99,6 +102,7 @@ pub fn of_folder(
     model: Model,
 ) -> Result<InForce, PolicyError> {
     let mut texts: Vec<Text> = Vec::new();
+    only_known(operator)?;
     let mut files = listed(operator, "cedar")?;
     for path in &files {
         texts.push(named(path, By::Operator, workspace)?);
@@ -166,6 +170,40 @@ pub fn folder(folders: &Folders) -> PathBuf {
     } else {
         folders.config.join("policy")
     }
+}
+
+/// Refuses a folder that everybody may write, and one with files that would be taken for policies
+/// and are not: `policy.ceder`, policies in a folder of their own.
+fn only_known(folder: &Path) -> Result<(), PolicyError> {
+    let failed = |source| PolicyError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = fs::metadata(folder).map_err(failed)?.mode();
+    if mode & 0o002 != 0 {
+        return Err(PolicyError::Writable(folder.to_owned()));
+    }
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let known = name == "limits.toml"
+            || name == "tests"
+            || name.starts_with('.')
+            || matches!(ending, Some("cedar" | "md" | "txt" | "bak"));
+        if !known {
+            return Err(PolicyError::NotRead(path));
+        }
+    }
+    Ok(())
 }
 
 /// The files of an ending in a folder, by name; none when it is not there.

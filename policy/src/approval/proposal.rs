@@ -24,14 +24,14 @@ pub(super) fn of(item: &Item, by: &Person) -> String {
         .into_iter()
         .flat_map(|portion| &portion.questions)
     {
-        text.push_str(&policy(question));
+        text.push_str(&policy(item, question));
     }
     let lines = text.lines().map(|line| format!("// {line}"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// As narrow as the schema can say it: these rules, places and difficulties, no worse harm.
-fn policy(question: &Question) -> String {
+fn policy(item: &Item, question: &Question) -> String {
     let analysis = &question.analysis;
     let rules = analysis
         .effects
@@ -67,7 +67,8 @@ fn policy(question: &Question) -> String {
     when.extend((!places().any(|place| place.secret)).then(|| "!context.secret".to_owned()));
     when.extend((!places().any(|place| place.startup)).then(|| "!context.startup".to_owned()));
     format!(
-        "permit (principal, action == Action::\"run_unattended\", resource) when {{\n  {}\n}};\n",
+        "@id(\"team:{}\")\n@reason(\"people have approved such actions\")\npermit (principal, action == Action::\"run_unattended\", resource) when {{\n  {}\n}};\n",
+        item.id(),
         when.join(" &&\n  ")
     )
 }

@@ -15,6 +15,10 @@ const CONTAINERS: &str = "docker podman kubectl oc nerdctl crictl lxc vagrant";
 /// Things that have a life of their own on this machine.
 const LOCAL: &str = "docker podman nerdctl crictl lxc vagrant container compose sqlite sqlite3";
 
+/// Tools that change what is here, in the workspace or its history, unless they publish it.
+const HERE: &str = "git cargo npm pnpm yarn bun pip pipx uv poetry conda go gem bundle rake maven mvn gradle \
+    dotnet nuget composer mix hex cmake make jj hg svn deno rustup nix brew apt";
+
 /// Stands for a host whose name nobody knows yet.
 const SOME_HOST: &str = "a host known only when it runs";
 
@@ -38,6 +42,19 @@ fn is_any(list: &str, word: &str) -> bool {
     list.split_ascii_whitespace().any(|one| one == word)
 }
 
+/// Whether a tool's effect stays on this machine.
+fn is_here(effect: &Effect, tool: &str) -> bool {
+    let goes = matches!(
+        effect.kind,
+        Kind::Publish | Kind::Send | Kind::Connect | Kind::Escalate
+    );
+    is_any(HERE, tool)
+        && !goes
+        && !["push", "remote", "publish"]
+            .iter()
+            .any(|word| effect.rule.contains(word))
+}
+
 impl Meter<'_> {
     /// Notes what an effect reaches besides files.
     pub(super) fn reach(&mut self, effect: &Effect) {
@@ -48,6 +65,7 @@ impl Meter<'_> {
                 put(set, plain(host), &mut self.blast.partial);
                 self.uncontained = true;
             }
+            Target::Resource(kind, _) if is_here(effect, kind) => {}
             Target::Resource(kind, name) => self.resource(effect.kind, kind, name),
             Target::Package(name) => {
                 let set = &mut self.blast.packages;

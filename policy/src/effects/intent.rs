@@ -2,6 +2,7 @@
 //! From an [`Action`] to its [`Analysis`]. Acts that are no command are read as the command that
 //! does the same, so that one place judges: a deletion is `rm -rf`, a request `curl`.
 
+use super::patch::{self, Change};
 use super::shell::{Ground, Session};
 use super::{Analysis, Finding, Hard, Span};
 use crate::action::{Act, Action, Install, Plan, Request, STEPS};
@@ -51,8 +52,11 @@ fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
         Act::Shell(text) => session.text(text),
         Act::Write(write) => session.write(&write.path, write.content.as_deref()),
         Act::Patch(diff) => {
-            for path in patched(diff) {
-                session.write(path, None);
+            for change in patch::read(diff).unwrap_or_default() {
+                match change {
+                    Change::Write(path) => session.write(path, None),
+                    Change::Delete(path) => session.argv(&["rm", "--", path].map(str::to_owned)),
+                }
             }
         }
         Act::Delete(paths) => {
@@ -71,6 +75,12 @@ fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
             text,
         });
     };
+    if matches!(&action.act, Act::Patch(diff) if patch::read(diff).is_none()) {
+        seen(
+            Hard::Unparsed,
+            "names no file: no patch in a form that is known",
+        );
+    }
     for text in texts(&action.act) {
         if text.contains(['\0', '\u{fffd}', super::word::UNKNOWN]) {
             seen(Hard::NotText, "holds NUL, or bytes that are no UTF-8");
@@ -88,7 +98,13 @@ fn texts(act: &Act) -> Vec<&str> {
         Act::Exec(argv) => argv.iter().map(String::as_str).collect(),
         Act::Shell(text) => vec![text],
         Act::Write(write) => vec![&write.path],
-        Act::Patch(diff) => patched(diff).collect(),
+        Act::Patch(diff) => {
+            let changes = patch::read(diff).unwrap_or_default().into_iter();
+            let path = |change| match change {
+                Change::Write(path) | Change::Delete(path) => path,
+            };
+            changes.map(path).collect()
+        }
         Act::Delete(paths) => paths.iter().map(String::as_str).collect(),
         Act::Request(request) => vec![&request.method, &request.url],
         Act::Install(install) => install.packages.iter().map(String::as_str).collect(),
@@ -103,19 +119,6 @@ fn misleads(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e007f}')
         || (c.is_control() && !matches!(c, '\n' | '\t' | '\r' | '\0'))
-}
-
-/// The files that a unified diff changes.
-fn patched(diff: &str) -> impl Iterator<Item = &str> {
-    let lines = diff.lines().filter_map(|line| {
-        let path = line
-            .strip_prefix("+++ ")
-            .or_else(|| line.strip_prefix("--- "))?;
-        let path = path.split('\t').next().unwrap_or(path).trim();
-        let inner = path.strip_prefix("a/").or_else(|| path.strip_prefix("b/"));
-        (path != "/dev/null").then(|| inner.unwrap_or(path))
-    });
-    lines.take(10_000)
 }
 
 fn requested(request: &Request) -> Vec<String> {

@@ -12,6 +12,7 @@
 
 pub mod code;
 pub mod intent;
+mod patch;
 mod pattern;
 pub mod place;
 pub mod program;
@@ -181,7 +182,7 @@ impl Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hard {
-    /// The text is no shell: tree-sitter-bash found errors and so did brush-parser.
+    /// It is not what it should be: shell that neither parser reads, code with errors, no patch.
     Unparsed,
     /// The two parsers read different commands.
     ParsersDiffer,

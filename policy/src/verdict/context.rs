@@ -127,6 +127,7 @@ fn words(facts: &Facts, pairs: &mut Pairs) {
         ("hosts", set(&does.hosts)),
         ("hosts_outside", set(&does.hosts_outside)),
         ("programs", set(&does.programs)),
+        ("words", set(&does.words)),
         ("packages", set(&does.packages)),
         ("services", set(&does.services)),
     ]);

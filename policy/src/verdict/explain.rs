@@ -201,6 +201,7 @@ fn whole(facts: &mut Facts) {
         &mut does.hosts,
         &mut does.hosts_outside,
         &mut does.programs,
+        &mut does.words,
         &mut does.packages,
         &mut does.services,
     ] {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::effects::{Analysis, Area, Effect, Finding, Hard, Harm, Kind, Target};
 
 /// Most words kept in one set. More is [`Words::truncated`], and that is asked about.
-pub const WORDS: usize = 256;
+pub const WORDS: usize = 1024;
 
 /// Longest word kept, in bytes.
 pub const WORD: usize = 256;
@@ -20,7 +20,7 @@ pub const WORD: usize = 256;
 /// Highest count a policy sees: a policy may multiply it by a million without overflow.
 pub const COUNT: u64 = 1_000_000_000_000;
 
-/// Stands in [`Does::hosts_outside`] for a host that the action does not name.
+/// Stands for a host or package that the action does not name: one of a file, one known later.
 pub const UNNAMED: &str = "(unnamed)";
 
 /// Basis points, 0 to 10000.
@@ -219,6 +219,8 @@ pub struct Does {
     pub hosts_outside: Words,
     /// Programs it runs.
     pub programs: Words,
+    /// All words of its commands.
+    pub words: Words,
     /// Packages it installs.
     pub packages: Words,
     /// Services it speaks to: `kubernetes`, `aws`, `postgres`.
@@ -240,6 +242,7 @@ impl Does {
             &self.hosts,
             &self.hosts_outside,
             &self.programs,
+            &self.words,
             &self.packages,
             &self.services,
         ]
@@ -251,7 +254,8 @@ impl Does {
     pub fn effect(&mut self, effect: &Effect) {
         let harm = self.harms.entry(effect.kind).or_default();
         *harm = effect.harm.max(*harm);
-        self.secret |= effect.kind == Kind::TouchSecret;
+        // A rule may say that what is sent is a secret.
+        self.secret |= effect.kind == Kind::TouchSecret || effect.rule.contains("secret");
         self.rules.insert(&effect.rule);
         match &effect.target {
             Target::Path(_, place) => {
@@ -264,9 +268,13 @@ impl Does {
                 self.hosts_outside.insert(host);
             }
             Target::Resource(service, _) => self.services.insert(service),
-            Target::Package(name) => self.packages.insert(name),
+            Target::Package(name) => self.packages.insert(bare(name)),
             Target::Program(name) => self.programs.insert(base(name)),
             Target::System(_) | Target::Nothing => {}
+        }
+        let installs = effect.kind == Kind::Install;
+        if installs && !matches!(effect.target, Target::Package(_)) {
+            self.packages.insert(UNNAMED);
         }
         let speaks = matches!(effect.kind, Kind::Connect | Kind::Send);
         if speaks && !matches!(effect.target, Target::Host(_)) {
@@ -362,6 +370,9 @@ impl Facts {
             self.does.finding(finding);
         }
         for command in &analysis.commands {
+            for word in command.split_ascii_whitespace() {
+                self.does.words.insert(word);
+            }
             // `A=1 make` runs `make`.
             let mut words = command.split_ascii_whitespace();
             if let Some(name) = words.find(|word| !word.contains('=')) {
@@ -376,6 +387,15 @@ impl Facts {
         let outside = &mut self.does.hosts_outside;
         outside.retain(|host| host == UNNAMED || !known(host));
     }
+}
+
+/// A package without version and extras: `requests` for `requests[socks]==2.31`.
+fn bare(name: &str) -> &str {
+    let end = name
+        .char_indices()
+        .find(|(at, c)| *at > 0 && matches!(c, '=' | '<' | '>' | '~' | '!' | '[' | '@' | ';'));
+    let bare = end.and_then(|(at, _)| name.get(..at));
+    bare.unwrap_or(name).trim()
 }
 
 /// A program without its folder.

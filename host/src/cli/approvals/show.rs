@@ -11,6 +11,7 @@ use policy::action::{Act, Action};
 use policy::approval::item::{Comment, Decision, Speaker, Subject, Vote};
 use policy::approval::similar::Similar;
 use policy::approval::{Event, Item, Portion, Question, Reach, Store, desk};
+use policy::blast::Blast;
 use policy::effects::word::UNKNOWN;
 use policy::effects::{Effect, Target};
 use serde::Serialize;
@@ -294,6 +295,10 @@ fn blast(value: &Value) -> Vec<String> {
         Value::String(text) => name(text),
         other => name(&other.to_string()),
     };
+    if let Ok(Some(counted)) = serde_json::from_value::<Option<Blast>>(value.clone()) {
+        // A stored item may hold what we did not write.
+        return counted.summary().iter().map(|line| escaped(line)).collect();
+    }
     match value {
         Value::Null => vec!["not counted".to_owned()],
         Value::Object(fields) => (fields.iter())

@@ -51,10 +51,10 @@ impl Check {
             }
             say(&value.to_string())?;
         } else {
-            say(&shown::text(&intent, &answer))?;
             if let Some(asked) = &asked {
-                say(&asked.said)?;
+                say(&format!("{}: {}", asked.verdict.name(), asked.said))?;
             }
+            say(&shown::text(&intent, &answer))?;
         }
         let verdict = asked.map_or(shown::verdict(&answer), |asked| asked.verdict);
         Ok(shown::code(verdict))

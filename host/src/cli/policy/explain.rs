@@ -38,6 +38,7 @@ impl Explain {
             if let Some(object) = value.as_object_mut() {
                 object.insert("would_change".to_owned(), json!(changes));
                 object.insert("features".to_owned(), json!(features));
+                object.insert("facts".to_owned(), json!(judged.facts));
             }
             say(&value.to_string())?;
         } else {

@@ -169,7 +169,9 @@ fn one(text: &mut String, judged: &Judgement) {
         let _ = writeln!(text, "reach: {line}");
     }
     for reason in &decision.determining {
-        let _ = writeln!(text, "policy: {} ({})", reason.policy, reason.file);
+        let idle = reason.permits && !reason.applies;
+        let word = if idle { " does not permit it" } else { "" };
+        let _ = writeln!(text, "policy: {}{word} ({})", reason.policy, reason.file);
     }
     for error in &decision.errors {
         let policy = error.policy.as_deref().unwrap_or("policies");

@@ -112,7 +112,8 @@ fn not_done(
             })
         });
         if let Some(effect) = missing {
-            let text = format!("the plan shows a command that no step runs: {}", effect.why);
+            let shown: String = code.text.chars().take(80).collect();
+            let text = format!("the plan shows what no step runs: {shown} ({})", effect.why);
             found.push(finding(Hard::AnnouncedNotDone, code.span, text));
         }
     }
