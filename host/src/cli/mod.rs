@@ -98,6 +98,23 @@ enum Command {
     Template(template::Template),
 }
 
+/// The sub-commands that a task waits for. Making the parser of all others takes as long again as
+/// all else that happens before the guest's monitor is started.
+#[derive(Debug, Parser)]
+#[command(name = "ampoule", version, propagate_version = true)]
+struct Waited {
+    #[command(subcommand)]
+    command: Quick,
+}
+
+#[derive(Debug, Subcommand)]
+enum Quick {
+    Run(run::Run),
+    Exec(exec::Exec),
+    #[command(hide = true)]
+    Supervise(supervise::Supervise),
+}
+
 /// A sub-command of the program `ampoule-policy`, here for the list of them all.
 #[derive(Debug, clap::Args)]
 struct Elsewhere {
@@ -196,8 +213,8 @@ pub fn main(args: &[OsString]) -> u8 {
         eprintln!("ampoule: {}", chain(&judge::hand_on(args)));
         return 1;
     }
-    let arguments = match Arguments::try_parse_from(args) {
-        Ok(arguments) => arguments,
+    let command = match parse(args) {
+        Ok(command) => command,
         Err(error) => {
             match complaint::line(&error, &Arguments::command(), args) {
                 Some(line) => complain(&line, wants_json(args)),
@@ -207,11 +224,11 @@ pub fn main(args: &[OsString]) -> u8 {
         }
     };
     let runs_commands = matches!(
-        arguments.command,
+        command,
         Command::Run(_) | Command::Exec(_) | Command::Wait(_)
     );
-    let json = matches!(&arguments.command, Command::Run(run) if run.json());
-    match dispatch(arguments.command) {
+    let json = matches!(&command, Command::Run(run) if run.json());
+    match dispatch(command) {
         Ok(code) => code,
         Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
@@ -219,6 +236,23 @@ pub fn main(args: &[OsString]) -> u8 {
             if runs_commands { code::FAILED } else { 1 }
         }
     }
+}
+
+/// Takes a command line apart.
+fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
+    let waited = args.get(1).is_some_and(|word| {
+        let quick = ["run", "exec", "supervise"];
+        quick.iter().any(|name| word.as_os_str() == *name)
+    });
+    // What is wrong with it is told by the whole parser, which knows all there is.
+    if waited && let Ok(waited) = Waited::try_parse_from(args) {
+        return Ok(match waited.command {
+            Quick::Run(run) => Command::Run(run),
+            Quick::Exec(exec) => Command::Exec(exec),
+            Quick::Supervise(supervise) => Command::Supervise(supervise),
+        });
+    }
+    Arguments::try_parse_from(args).map(|arguments| arguments.command)
 }
 
 /// Says why nothing ran; to a program that reads JSON too.
@@ -391,6 +425,22 @@ mod tests {
         }
         for line in ["ampoule exec 7k -- --rm", "ampoule exec 7k ls --rm"] {
             Arguments::try_parse_from(line.split(' ')).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_parsed_as_by_the_whole_parser() {
+        for line in [
+            "ampoule run -- true",
+            "ampoule run --image x --ttl 5m --cpus 2 -e A=1 sh -c ls",
+            "ampoule run --json --workspace . -- make",
+            "ampoule exec 7k -- ls -la",
+            "ampoule supervise",
+        ] {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let whole = Arguments::try_parse_from(&args).unwrap().command;
+            let quick = parse(&args).unwrap();
+            assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
         }
     }
 
