@@ -161,6 +161,15 @@ pub(super) fn unread_target(call: &Call, name: &str) -> Vec<Effect> {
     effects
 }
 
+/// Whether a program of this name does anything that matters: a function of the name may hide it.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    const KNOWN: &str = "rm dd mkfs shred chmod chown mv cp tee curl wget ssh scp rsync nc git docker kubectl terraform \
+        aws gcloud az psql mysql mongo mongosh redis-cli sudo find xargs sh bash zsh python python3 perl node ruby \
+        kill systemctl crontab npm pip helm truncate ln unlink rmdir eval";
+    KNOWN.split_ascii_whitespace().any(|known| known == name)
+}
+
 /// What a command would do.
 #[must_use]
 pub fn run(call: &Call) -> Outcome {

@@ -92,7 +92,10 @@ impl Shell<'_> {
             }
             (_, value, _) => value,
         };
-        if self.scope.variables.len() < super::KEPT {
+        if self.scope.variables.len() >= super::KEPT {
+            let text = "more variables than are followed";
+            self.hard(super::super::Hard::TooMuch, Span::default(), text);
+        } else {
             self.scope.variables.insert(name.to_owned(), stored);
         }
     }

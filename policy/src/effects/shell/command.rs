@@ -92,11 +92,22 @@ impl Shell<'_> {
         self.note(&words);
         let args = words.get(1..).unwrap_or_default();
         let name = program.text.as_str();
-        if let Some(body) = self.scope.functions.get(name).cloned() {
-            return self.function(&program, &body, args, stdin);
-        }
-        if let Some(alias) = self.scope.aliases.get(name).cloned() {
-            return self.alias(name, &alias, args, stdin);
+        // A wrapper starts programs and knows no functions; elsewhere the name may be either: a
+        // definition may not have run, and a script expands no aliases.
+        let direct = std::mem::take(&mut self.direct);
+        let function = self.scope.functions.get(name).filter(|_| !direct).cloned();
+        let alias = self.scope.aliases.get(name).filter(|_| !direct).cloned();
+        if function.is_some() || alias.is_some() {
+            let out = match (function, alias) {
+                (Some(body), _) => self.function(&program, &body, args, stdin),
+                (None, alias) => self.alias(name, &alias.unwrap_or_default(), args, stdin),
+            };
+            self.direct = true;
+            if program::is_known(name) {
+                self.words(words.clone(), stdin);
+            }
+            self.direct = false;
+            return out;
         }
         if let Some(out) = self.builtin(name, args, &program, stdin) {
             return out;

@@ -60,6 +60,9 @@ impl Shell<'_> {
         let mut pieces = Vec::new();
         self.pieces(node, src, false, &mut pieces);
         let span = self.outer.unwrap_or_else(|| span(node));
+        if pieces.iter().map(|piece| piece.text.len()).sum::<usize>() > MADE {
+            self.hard(Hard::TooMuch, span, "a word longer than is read");
+        }
         let mut args = if self.spend(size(&pieces)) {
             split(&pieces)
         } else {
@@ -90,6 +93,7 @@ impl Shell<'_> {
         for piece in pieces {
             if value.text.len() + piece.text.len() > MADE {
                 value.text.push(UNKNOWN);
+                self.hard(Hard::TooMuch, span(node), "a word longer than is read");
                 break;
             }
             value.text.push_str(&piece.text);
@@ -241,6 +245,10 @@ impl Shell<'_> {
     /// Runs the substitutions inside of what is not followed itself: tests, arithmetic.
     pub(super) fn inside(&mut self, node: Node<'_>, src: &str) {
         self.deeper(|shell| {
+            if matches!(node.kind(), "command_substitution" | "process_substitution") {
+                shell.pieces(node, src, true, &mut Vec::new());
+                return;
+            }
             let mut cursor = node.walk();
             let children: Vec<_> = node.named_children(&mut cursor).collect();
             for child in children {

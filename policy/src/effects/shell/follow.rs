@@ -13,7 +13,12 @@ impl Shell<'_> {
     /// Runs it; what it prints.
     pub(super) fn follow(&mut self, run: Run, at: Span) -> Stream {
         match run {
-            Run::Command { words, stdin } => self.deeper(|shell| shell.words(words, &stdin)),
+            Run::Command { words, stdin } => self.deeper(|shell| {
+                shell.direct = true;
+                let out = shell.words(words, &stdin);
+                shell.direct = false;
+                out
+            }),
             Run::Shell {
                 text,
                 arguments,
@@ -137,16 +142,20 @@ impl Shell<'_> {
             if content.taint.network.is_none() {
                 let text = format!("what is in {} is known only when it runs", path.text);
                 self.hard(Hard::UnreadScript, at, &text);
+                let why = "runs a file that it wrote, and what is in it is not known";
+                let target = Target::Program(path.text.clone());
+                let rule = "shell:unseen-script";
+                let effect = Effect::new(Kind::Execute, Harm::High, target, rule, why);
+                self.effect(effect, at);
             }
             return Some(Stream::default());
         };
         self.bind(&whole, &text);
         let found = script::language(&path.text, &text);
         let sourced = *language == "source";
-        let written = self.written.contains_key(&whole);
         let language = if language.is_empty() || sourced {
             // A shell reads a text that says nothing of who should.
-            let plain = found.is_empty() && written && !text.starts_with("#!");
+            let plain = found.is_empty() && !text.contains('\0') && !text.starts_with("#!");
             if plain { "sh" } else { found }
         } else {
             language

@@ -18,6 +18,7 @@ mod builtin;
 mod command;
 mod expand;
 mod follow;
+mod join;
 mod parameter;
 mod quote;
 mod redirect;
@@ -210,6 +211,8 @@ struct Shell<'a> {
     renamed: BTreeMap<String, (String, bool)>,
     /// Descriptors that are connections: to which `/dev/tcp/…`.
     sockets: BTreeMap<String, String>,
+    /// The next command is started by a program, which knows no functions and aliases.
+    direct: bool,
     /// Wrappers and scripts that are being followed.
     via: Vec<String>,
     /// Functions, scripts and targets that are being followed: one twice is a cycle.
@@ -242,6 +245,7 @@ impl<'a> Shell<'a> {
             written: BTreeMap::new(),
             renamed: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            direct: false,
             via: Vec::new(),
             running: Vec::new(),
             input: None,

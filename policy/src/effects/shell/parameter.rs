@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `${…}`: bash(1), Parameter Expansion, as far as the value is known.
 
+use super::super::Span;
 use super::super::pattern;
-use super::super::word::UNKNOWN;
+use super::super::word::{Stream, UNKNOWN};
 use super::expand::{How, Piece};
 use super::variables::{piece, push_all};
 use super::{Shell, Value, Variable};
@@ -26,6 +27,15 @@ impl Shell<'_> {
         };
         let (name, rest) = name(inner);
         let (index, operator) = index(rest);
+        if rest.contains("$(") || rest.contains('`') {
+            // Run whatever comes of the value.
+            let at = rest.find(['$', '`']).unwrap_or_default();
+            self.word_text(rest.get(at..).unwrap_or_default());
+        }
+        if operator == "@P" {
+            let value = self.lookup(name);
+            self.nested(&value.text, Span::default(), &Stream::empty());
+        }
         if matches!(index, Some("@" | "*")) || matches!(name, "@" | "*") {
             self.list(name, operator, how, made);
             return;

@@ -156,6 +156,10 @@ impl Shell<'_> {
         }
         let mut pieces: Vec<Piece> = Vec::new();
         self.between(node, src, 0, &mut pieces);
+        // The grammar sees no backticks in here-documents.
+        for code in source(node, src).split('`').skip(1).step_by(2) {
+            self.apart(|shell| shell.nested(code, span(node), &Stream::empty()));
+        }
         let mut value = Value::default();
         for piece in pieces {
             value.text.push_str(&piece.text);
@@ -238,12 +242,27 @@ impl Shell<'_> {
         };
         self.begins(path, out);
         if self.written.len() >= super::KEPT {
+            self.hard(
+                Hard::TooMuch,
+                Span::default(),
+                "more files than are followed",
+            );
             return;
         }
         let mut content = Stream::empty();
         if added {
             // A file that cannot be read is mostly one that is not there yet.
             content = self.content(path).unwrap_or_else(Stream::empty);
+        } else if let Some(before) = self.written.get(&whole) {
+            // The write may not happen: what was there counts on.
+            content = before.clone();
+            if content
+                .text
+                .as_ref()
+                .is_some_and(|text| !text.ends_with('\n'))
+            {
+                append(&mut content, &Stream::known("\n"));
+            }
         }
         append(&mut content, out);
         self.written.insert(whole, content);

@@ -18,7 +18,7 @@ impl Shell<'_> {
         let [from, to] = operands.as_slice() else {
             return;
         };
-        let known = !from.text.contains(UNKNOWN) && from.text.contains('/');
+        let known = !from.text.contains(UNKNOWN) && (links || from.text.contains('/'));
         let cwd = self.scope.cwd.as_deref();
         let (Some(meant), Some(to)) = (
             self.setting.absolute(&from.text, cwd),
@@ -52,13 +52,20 @@ impl Shell<'_> {
                 None => (String::new(), arg.text.as_str()),
             };
             let whole = self.setting.absolute(path, self.scope.cwd.as_deref());
-            let found = whole.and_then(|whole| self.renamed.get(&whole));
+            let found = whole.and_then(|whole| {
+                let links = self.renamed.iter().filter(|(_, (_, link))| *link);
+                links.rev().find_map(|(name, (meant, _))| {
+                    let rest = whole.strip_prefix(name.as_str())?;
+                    let below = rest.is_empty() || rest.starts_with('/');
+                    below.then(|| format!("{before}{meant}{rest}"))
+                })
+            });
             match found {
-                Some((meant, true)) => Arg {
-                    text: format!("{before}{meant}"),
+                Some(text) => Arg {
+                    text,
                     ..arg.clone()
                 },
-                _ => arg.clone(),
+                None => arg.clone(),
             }
         };
         Some(args.iter().map(meant).collect())

@@ -204,7 +204,28 @@ impl Shell<'_> {
                 }
             }
         }
-        self.words(words, &stdin)
+        let out = self.words(words, &stdin);
+        // What it prints is in the files that it is sent to.
+        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
+            if let CommandPrefixOrSuffixItem::IoRedirect(redirect) = item {
+                self.strict_output(redirect, &out);
+            }
+        }
+        out
+    }
+
+    fn strict_output(&mut self, redirect: &IoRedirect, out: &Stream) {
+        let file = redirect.to_string();
+        let writes = matches!(
+            redirect,
+            IoRedirect::File(..) | IoRedirect::OutputAndError(..)
+        );
+        if writes && file.contains('>') {
+            let text = format!("cat {file}");
+            if let Some(tree) = self.tree(&text) {
+                self.sequence(tree.root_node(), &text, out);
+            }
+        }
     }
 
     fn strict_redirect(&mut self, redirect: &IoRedirect, stdin: &mut Stream) {

@@ -338,3 +338,82 @@ fn brackets_of_every_kind_nested_deeply_end_on_a_small_stack() {
         }
     }
 }
+
+/// The worst harm of a text's effects.
+fn worst(text: &str) -> super::super::Harm {
+    read(text).harm()
+}
+
+#[test]
+fn what_may_not_run_makes_nothing_harmless() {
+    use super::super::Harm;
+    for text in [
+        "X=/; if [ -f x ]; then X=build; fi; rm -rf $X",
+        "X=/; false && X=build; rm -rf $X/*",
+        "X=/; true || X=build; rm -rf $X",
+        "X=/; echo | X=build; rm -rf $X",
+        "X=/; X=build & rm -rf $X",
+        "X=/; while false; do X=build; done; rm -rf $X",
+        "X=build; while :; do rm -rf $X; X=/; done",
+        "cd ~; false && cd /workspace/build; rm -rf *",
+        "echo 'rm -rf /' > x.sh; false && echo ls > x.sh; sh x.sh",
+        "alias rm=:; rm -rf /",
+        "false && rm() { :; }; rm -rf /",
+        "rm() { :; }; command rm -rf /",
+        "rm() { :; }; sudo rm -rf /",
+        "if a; then f() { rm -rf /; }; else f() { :; }; fi; f",
+        "ln -s / build; rm -rf build/home",
+        "cat > x.sh <<< 'rm -rf /'; bash x.sh",
+    ] {
+        assert!(worst(text) >= Harm::High, "{text}: {:?}", read(text));
+    }
+    for text in [
+        "mkdir -p build && cd build && cmake .. && make && rm -rf *",
+        "cd packages/a && npm install && rm -rf node_modules",
+        "if [ -d build ]; then rm -rf build; fi",
+        "X=build; if [ -n \"$CI\" ]; then X=dist; fi; rm -rf $X/cache/node_modules",
+        "test() { cargo test; }; test",
+        "for f in *.pyc; do rm \"$f\"; done",
+    ] {
+        assert!(worst(text) < Harm::High, "{text}: {:?}", read(text).effects);
+    }
+}
+
+#[test]
+fn substitutions_run_wherever_they_stand() {
+    for text in [
+        "cat <<E\n`rm -rf /`\nE",
+        "case $(rm -rf /) in x) ;; esac",
+        "echo ${x:?$(rm -rf /)}",
+        "echo ${x#$(rm -rf /)}",
+        "echo ${x/$(rm -rf /)/}",
+        "(( $(rm -rf /) ))",
+    ] {
+        let found = read(text);
+        let runs = |command: &String| command == "rm -rf /";
+        assert!(
+            found.commands.iter().any(runs),
+            "{text}: {:?}",
+            found.commands
+        );
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_a_finding() {
+    let long = format!("bash -c ':;{}rm -rf /'", " ".repeat(70_000));
+    let many = format!(
+        "X=build; {}X=/; rm -rf $X",
+        "A=1; ".repeat(4) + &(0..600).map(|n| format!("v{n}=1; ")).collect::<String>()
+    );
+    for text in [long, many] {
+        let found = read(&text);
+        let cut = |finding: &Finding| finding.hard == Hard::TooMuch;
+        let bad = found.harm() >= super::super::Harm::High;
+        assert!(
+            bad || found.findings.iter().any(cut),
+            "{:?}",
+            found.findings
+        );
+    }
+}

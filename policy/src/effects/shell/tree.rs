@@ -102,6 +102,7 @@ impl Shell<'_> {
     fn statement(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
         match node.kind() {
             "command" => self.simple(node, src, stdin),
+            "list" => self.chain(node, src, stdin),
             "pipeline" => self.pipeline(node, src, stdin),
             "redirected_statement" => self.redirected(node, src, stdin),
             "variable_assignment" => {
@@ -133,7 +134,12 @@ impl Shell<'_> {
         let children: Vec<_> = node.named_children(&mut cursor).collect();
         for child in children {
             if is_statement(child.kind()) {
-                let printed = self.exec(child, src, stdin);
+                let behind = child.next_sibling().is_some_and(|next| next.kind() == "&");
+                let printed = if behind {
+                    self.perhaps(|shell| shell.exec(child, src, stdin))
+                } else {
+                    self.exec(child, src, stdin)
+                };
                 append(&mut out, &printed);
             } else if child.kind() == "file_redirect" {
                 // `$(< file)`
@@ -150,7 +156,8 @@ impl Shell<'_> {
         let mut cursor = node.walk();
         let children: Vec<_> = node.named_children(&mut cursor).collect();
         for child in children {
-            flow = self.exec(child, src, &flow);
+            // Each in a shell of its own, the last perhaps in this one.
+            flow = self.perhaps(|shell| shell.exec(child, src, &flow));
         }
         flow
     }
@@ -169,34 +176,35 @@ impl Shell<'_> {
         }
     }
 
-    /// Runs all branches, each from where the first began; a variable that they leave different is
-    /// unknown from there on.
+    /// Runs all branches, each from where the first began; then the worst that they left holds.
     fn branches(&mut self, node: Node<'_>, src: &str, stdin: &Stream) -> Stream {
         let mut out = Stream::empty();
         let mut ends: Vec<Scope> = Vec::new();
-        let mut straight = true;
+        let mut start: Option<Scope> = None;
+        let mut complete = false;
         let mut cursor = node.walk();
         let children: Vec<_> = node.named_children(&mut cursor).collect();
+        let condition = node.child_by_field_name("condition");
         for child in children {
-            let before = self.copied();
-            let printed = match child.kind() {
-                "elif_clause" | "else_clause" | "case_item" => {
-                    straight = false;
-                    self.exec(child, src, stdin)
-                }
-                kind if is_statement(kind) => self.exec(child, src, stdin),
-                _ => {
-                    self.inside(child, src);
-                    Stream::empty()
-                }
-            };
-            append(&mut out, &printed);
-            if !straight {
-                ends.push(std::mem::replace(&mut self.scope, before));
+            let apart = matches!(child.kind(), "elif_clause" | "else_clause" | "case_item");
+            let first = start.is_none() && Some(child) != condition && is_statement(child.kind());
+            if first {
+                start = Some(self.copied());
+            } else if apart && let Some(start) = &start {
+                let start = start.clone();
+                ends.push(std::mem::replace(&mut self.scope, start));
+            }
+            complete |= child.kind() == "else_clause" || source(child, src).starts_with("*)");
+            if is_statement(child.kind()) {
+                let printed = self.exec(child, src, stdin);
+                append(&mut out, &printed);
+            } else {
+                self.inside(child, src);
             }
         }
+        ends.extend(start.filter(|_| !complete));
         for end in ends {
-            merge(&mut self.scope, end);
+            self.join(end);
         }
         out
     }
@@ -230,12 +238,16 @@ impl Shell<'_> {
             turns.push(Value::known(&UNKNOWN.to_string()));
         }
         let mut out = Stream::empty();
+        let before = self.copied();
         for turn in turns {
             self.scope
                 .variables
                 .insert(variable.clone(), Variable::One(turn));
             let printed = self.exec(body, src, stdin);
             append(&mut out, &printed);
+        }
+        if more {
+            self.join(before);
         }
         out
     }
@@ -255,17 +267,24 @@ impl Shell<'_> {
                     text: Some(line.to_owned()),
                     taint: stdin.taint.clone(),
                 };
-                text.lines().take(TURNS).map(line).collect()
+                let more = text.lines().nth(TURNS).map(|_| Stream {
+                    text: None,
+                    taint: stdin.taint.clone(),
+                });
+                text.lines().take(TURNS).map(line).chain(more).collect()
             }
-            _ => vec![stdin.clone()],
+            // Twice: what one turn leaves, the next one finds.
+            _ => vec![stdin.clone(), stdin.clone()],
         };
         let mut out = Stream::empty();
+        let before = self.copied();
         for line in lines {
             let printed = self.exec(condition, src, &line);
             append(&mut out, &printed);
             let printed = self.exec(body, src, &line);
             append(&mut out, &printed);
         }
+        self.join(before);
         out
     }
 
@@ -322,37 +341,4 @@ pub(super) fn append(out: &mut Stream, more: &Stream) {
         }
         _ => None,
     };
-}
-
-/// Takes over another branch's end.
-fn merge(scope: &mut Scope, end: Scope) {
-    for (name, value) in end.variables {
-        match scope.variables.get(&name) {
-            Some(mine) if *mine == value => {}
-            Some(mine) => {
-                let taint = |variable: &Variable| match variable {
-                    Variable::One(value) => value.taint.clone(),
-                    Variable::Many(values) => values
-                        .first()
-                        .map(|value| value.taint.clone())
-                        .unwrap_or_default(),
-                };
-                let mut both = taint(mine);
-                both.join(&taint(&value));
-                let unknown = Value {
-                    text: UNKNOWN.to_string(),
-                    taint: both,
-                };
-                scope.variables.insert(name, Variable::One(unknown));
-            }
-            None => {
-                scope.variables.insert(name, value);
-            }
-        }
-    }
-    scope.functions.extend(end.functions);
-    scope.aliases.extend(end.aliases);
-    if scope.cwd != end.cwd {
-        scope.cwd = None;
-    }
 }
