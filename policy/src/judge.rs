@@ -224,7 +224,10 @@ impl Judge {
             estimate: Bps::new(risk.probability_bps().into()),
             upper: Bps::new(risk.upper_bps().into()),
             uncertainty: Bps::new(risk.margin_bps().into()),
-            ask_threshold: self.limits.ask_threshold,
+            ask_threshold: self
+                .limits
+                .ask_threshold
+                .min(Bps::new(risk::basis_points(risk.ask_at).into())),
             certified: false,
             model,
         }

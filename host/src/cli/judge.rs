@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::{CliError, chain, complaint, model, policy};
 use crate::folders::Folders;
 use crate::supervise::files::binaries;
+use crate::text::printable;
 
 /// The program's name.
 const PROGRAM: &str = "ampoule-policy";
@@ -68,7 +69,7 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(arguments) => arguments,
         Err(error) => {
             match complaint::line(&error, &Arguments::command(), args) {
-                Some(line) => eprintln!("ampoule: {line}"),
+                Some(line) => eprintln!("ampoule: {}", printable(&line)),
                 None => drop(error.print()),
             }
             return u8::try_from(error.exit_code()).unwrap_or(2);

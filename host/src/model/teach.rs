@@ -11,27 +11,44 @@ use policy::risk::{Context, Inputs};
 use super::{ModelError, Models};
 use crate::folders::Folders;
 
-/// Lets the model learn from the last decision of an item.
+/// Lets the model learn from an approval that was just given.
 ///
 /// # Errors
 ///
 /// The model cannot be read or written. The decision stands all the same.
-pub fn from_decision(folders: &Folders, item: &Item) -> Result<(), ModelError> {
-    let Some(portion) = item.last() else {
-        return Ok(());
-    };
-    let Some(decision) = &portion.decision else {
-        return Ok(());
-    };
-    let refused = match decision.state {
-        State::Approved => false,
-        State::Denied => true,
-        // A no that nobody thought about teaches nothing.
-        _ => return Ok(()),
-    };
-    if item.subject() != Subject::Action {
-        return Ok(());
+pub fn approved(folders: &Folders, item: &Item) -> Result<(), ModelError> {
+    let decision = item.last().and_then(|portion| portion.decision.as_ref());
+    match decision {
+        Some(decision) if decision.state == State::Approved => {
+            let latency = decision.latency_ms.unwrap_or_default();
+            answer(folders, item, false, latency)
+        }
+        _ => Ok(()),
     }
+}
+
+/// Lets the model learn from a denial, before it is recorded: what tightens must not be lost
+/// between the two, and what is learnt once too often only tightens.
+///
+/// # Errors
+///
+/// The model cannot be read or written.
+pub fn denying(folders: &Folders, item: &Item) -> Result<(), ModelError> {
+    if item.state().waits() {
+        return answer(folders, item, true, 0);
+    }
+    Ok(())
+}
+
+fn answer(
+    folders: &Folders,
+    item: &Item,
+    refused: bool,
+    latency_ms: u64,
+) -> Result<(), ModelError> {
+    let Some(portion) = item.last().filter(|_| item.subject() == Subject::Action) else {
+        return Ok(());
+    };
     let store = Models::open(folders)?;
     let learner = store.learner()?;
     let salt = learner.salt();
@@ -50,7 +67,7 @@ pub fn from_decision(folders: &Folders, item: &Item) -> Result<(), ModelError> {
             task: item.task().to_owned(),
             features: Features::of(&inputs, salt),
             refused,
-            latency_ms: decision.latency_ms.unwrap_or_default(),
+            latency_ms,
             shown: u32::try_from(shown).unwrap_or(u32::MAX),
             asked: Asked::Before,
             version: learner.version(),

@@ -82,6 +82,13 @@ pub fn load(
     model: Model,
 ) -> Result<InForce, PolicyError> {
     let operator = folder(folders);
+    // Not being allowed to look is not the same as nothing being there.
+    if let Err(source) = fs::symlink_metadata(SYSTEM)
+        && source.kind() != io::ErrorKind::NotFound
+    {
+        let path = PathBuf::from(SYSTEM);
+        return Err(PolicyError::Read { path, source });
+    }
     let mut more = Vec::new();
     if operator == Path::new(SYSTEM) {
         more = listed(&folders.config.join("policy"), "cedar")?;
@@ -112,7 +119,7 @@ pub fn of_folder(
         files.push(path.clone());
     }
     let limits = operator.join("limits.toml");
-    let limits = if limits.exists() {
+    let limits = if limits.symlink_metadata().is_ok() {
         let (name, text, _) = named(&limits, By::Operator, workspace)?;
         files.push(limits);
         Limits::parse(&name, &text)?
@@ -235,10 +242,17 @@ fn named(path: &Path, by: By, workspace: Option<&Path>) -> Result<Text, PolicyEr
     };
     if let Some(workspace) = workspace {
         let real = path.canonicalize().map_err(failed)?;
-        if workspace
+        // Where the link lies counts as well: the agent may point it elsewhere.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let lies = folder
+            .unwrap_or(Path::new("."))
             .canonicalize()
-            .is_ok_and(|workspace| real.starts_with(workspace))
-        {
+            .map_err(failed)?;
+        let inside =
+            |workspace: PathBuf| real.starts_with(&workspace) || lies.starts_with(&workspace);
+        if workspace.canonicalize().is_ok_and(inside) {
             return Err(PolicyError::InWorkspace(path.to_owned()));
         }
     }

@@ -64,7 +64,18 @@ fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
             session.argv(&words.chain(paths.iter().cloned()).collect::<Vec<_>>());
         }
         Act::Request(request) => session.argv(&requested(request)),
+        // A manager is one word: anything else is a line that somebody hopes is run.
+        Act::Install(install)
+            if install
+                .manager
+                .contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) =>
+        {
+            session.text(&installed(install).join(" "));
+        }
         Act::Install(install) => session.argv(&installed(install)),
+    }
+    for name in &action.env {
+        session.loads(name);
     }
     let mut found = session.end();
     let mut seen = |hard, text: &str| {
@@ -122,7 +133,8 @@ fn misleads(c: char) -> bool {
 }
 
 fn requested(request: &Request) -> Vec<String> {
-    let mut words = vec!["curl".to_owned(), "-X".to_owned(), request.method.clone()];
+    let method = request.method.trim().to_uppercase();
+    let mut words = vec!["curl".to_owned(), "-X".to_owned(), method];
     if let Some(body) = &request.body {
         words.extend(["--data-raw".to_owned(), body.clone()]);
     }
@@ -221,5 +233,22 @@ mod tests {
                 .findings
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn odd_values_do_not_hide_what_is_done() {
+        use super::super::Harm;
+        for json in [
+            r#"{"exec":["ls"],"env":["LD_PRELOAD"]}"#,
+            r#"{"request":{"method":"DELETE ","url":"https://example.com/x"}}"#,
+            r#"{"install":{"manager":"sh -c 'rm -rf ~'","packages":["x"]}}"#,
+            r#"{"write":{"path":".git/config","content":"[core]"}}"#,
+            r#"{"shell":"cd build; env -C ~ rm -rf *"}"#,
+            r#"{"delete":["/home/task"]}"#,
+        ] {
+            assert!(read(json).harm() >= Harm::High, "{json}: {:?}", read(json));
+        }
+        let none = read(r#"{"patch":"garbage"}"#).findings;
+        assert!(none.iter().any(|finding| finding.hard == Hard::Unparsed));
     }
 }

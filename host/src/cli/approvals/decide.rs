@@ -9,7 +9,7 @@ use policy::approval::{Change, Event, Extent, GrantId, Item, ItemId, Person, des
 use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
 use crate::cli::{CliError, chain, say};
 use crate::folders::Folders;
-use crate::model::teach;
+use crate::model::{ModelError, teach};
 
 /// Allow what waits: once, unless it says otherwise
 #[derive(Debug, Args)]
@@ -92,6 +92,8 @@ impl Deny {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
         let note = self.note;
+        let item = desk::look(&store, &id, now_ms()).map_err(super::list::failed)?;
+        learnt(teach::denying(folders, &item));
         act(folders, &store, &id, &Event::Deny { by, note })?;
         Ok(0)
     }
@@ -140,18 +142,20 @@ impl Revoke {
     }
 }
 
+/// Says when the model did not hear of a decision: it stands all the same.
+fn learnt(result: Result<(), ModelError>) {
+    if let Err(error) = result {
+        let why = chain(&error);
+        eprintln!("ampoule: the decision stands, but the risk model learnt nothing: {why}");
+    }
+}
+
 /// Takes an event to an item and says what it came to.
 fn act(folders: &Folders, store: &Approvals, id: &ItemId, event: &Event) -> Result<Item, CliError> {
     let (item, change) = desk::act(store, id, event, now_ms()).map_err(ApprovalsError::from)?;
     say(&format!("{id} {}", said(change)))?;
-    if matches!(change, Change::Approved | Change::Denied)
-        && let Err(error) = teach::from_decision(folders, &item)
-    {
-        // It is decided; only the model did not hear of it.
-        eprintln!(
-            "ampoule: the decision stands, but the risk model learnt nothing: {}",
-            chain(&error)
-        );
+    if change == Change::Approved {
+        learnt(teach::approved(folders, &item));
     }
     Ok(item)
 }

@@ -2,7 +2,7 @@
 //! `ampoule model evaluate`: how well the model in force tells a team's own labelled actions apart.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -19,6 +19,9 @@ use super::super::{CliError, say};
 use super::percent;
 use crate::folders::Folders;
 use crate::{model, policies};
+
+/// Longest file that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
 
 /// Bins of the calibration error.
 const BINS: usize = 10;
@@ -96,7 +99,7 @@ impl Evaluate {
         let file =
             File::open(&self.data).map_err(|error| bad(format!("cannot be read: {error}")))?;
         let mut rows = Vec::new();
-        for (at, line) in BufReader::new(file).lines().enumerate() {
+        for (at, line) in BufReader::new(file.take(LONGEST)).lines().enumerate() {
             let line = line.map_err(|error| bad(format!("cannot be read: {error}")))?;
             if line.trim().is_empty() {
                 continue;

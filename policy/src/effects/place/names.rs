@@ -50,7 +50,7 @@ pub(super) const STARTUP_NAMES: &str = ".bashrc .bash_profile .bash_login .bash_
 /// Parts of paths to such.
 pub(super) const STARTUP_FOLDERS: &str = "/etc/cron /var/spool/cron /etc/systemd/ /lib/systemd/ /.config/systemd/ \
     /.config/autostart/ /etc/init.d/ /etc/init/ /etc/rc /etc/profile /etc/bash /etc/sudoers.d \
-    /etc/pam.d /etc/udev/ /etc/xdg/autostart /LaunchAgents/ /LaunchDaemons/ /.git/hooks \
+    /etc/pam.d /etc/udev/ /etc/xdg/autostart /LaunchAgents/ /LaunchDaemons/ /.git/hooks /.git/config \
     /.ssh/config /.ssh/rc";
 
 /// Names that patterns are held against before others.

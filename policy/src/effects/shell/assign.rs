@@ -15,8 +15,8 @@ const COMMANDS: &str = "GIT_SSH_COMMAND GIT_PAGER GIT_EDITOR GIT_SEQUENCE_EDITOR
     RUSTC_WRAPPER";
 
 /// Variables whose value is loaded as code by every program that starts.
-const LOADED: &str =
-    "LD_PRELOAD LD_AUDIT DYLD_INSERT_LIBRARIES BASH_ENV ENV PYTHONSTARTUP PERL5OPT RUBYOPT";
+const LOADED: &str = "LD_PRELOAD LD_AUDIT DYLD_INSERT_LIBRARIES BASH_ENV ENV PYTHONSTARTUP PERL5OPT RUBYOPT \
+    GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS";
 
 impl Shell<'_> {
     /// `x=…`, `x+=…`, `x[1]=…`, `x=(…)`.
@@ -104,7 +104,9 @@ impl Shell<'_> {
     pub(super) fn telling(&mut self, name: &str, value: &Value, at: Span) {
         let is = |list: &str| list.split_ascii_whitespace().any(|word| word == name);
         let program = Target::Program(value.text.clone());
-        if is(LOADED) && !value.text.is_empty() {
+        // `ENV=production` is what people write; a shell's start-up file is a path.
+        let custom = name == "ENV" && !value.text.contains('/');
+        if is(LOADED) && !value.text.is_empty() && !custom {
             let why = "has code of its own loaded into every program that starts";
             let rule = "shell:loaded-code";
             self.effect(

@@ -219,6 +219,8 @@ impl Shell<'_> {
                 if let Some(out) = self.script(&run, stdin) {
                     return out;
                 }
+                let text = format!("{} could not be read", program.text.replace(UNKNOWN, "…"));
+                self.hard(Hard::UnreadScript, program.span, &text);
             }
         }
         self.judged(name, program, args, stdin)

@@ -44,6 +44,9 @@ const STEPS: u32 = 4000;
 /// optimisation one takes some thirty microseconds.
 const PATIENCE: u32 = 1600;
 
+/// Statements run for all steps of one plan.
+const PLAN_STEPS: u32 = 40_000;
+
 /// Effects, findings and commands kept for one action, each.
 const KEPT: usize = 512;
 
@@ -72,6 +75,8 @@ pub struct Ground<'a> {
 pub struct Session<'a> {
     shell: Shell<'a>,
     cwd: Option<String>,
+    /// Statements run in the steps before.
+    spent: u32,
 }
 
 impl<'a> Session<'a> {
@@ -81,6 +86,7 @@ impl<'a> Session<'a> {
         Self {
             cwd: ground.cwd.map(str::to_owned),
             shell: Shell::new(ground),
+            spent: 0,
         }
     }
 
@@ -95,7 +101,10 @@ impl<'a> Session<'a> {
             cwd,
             ..Scope::default()
         };
-        self.shell.steps = 0;
+        // A plan of steps that each do all they may is not followed to its end.
+        self.spent = self.spent.saturating_add(self.shell.steps);
+        let left = self.spent < PLAN_STEPS;
+        self.shell.steps = if left { 0 } else { STEPS };
         self.shell.patience = PATIENCE;
         self.shell.room = ROOM;
     }
@@ -125,6 +134,12 @@ impl<'a> Session<'a> {
         });
         let words = words.collect();
         self.shell.words(words, &Stream::empty());
+    }
+
+    /// Reads the name of a variable that the action is given.
+    pub fn loads(&mut self, name: &str) {
+        let value = Value::known(&super::word::UNKNOWN.to_string());
+        self.shell.telling(name, &value, Span::default());
     }
 
     /// Reads code of another language than shell.

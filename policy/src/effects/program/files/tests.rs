@@ -245,7 +245,7 @@ fn writing_somewhere_follows_the_place() {
         ("/tmp/x", false, Some(Harm::None)),
         ("notes.txt", false, Some(Harm::Low)),
         (".env", false, Some(Harm::Medium)),
-        (".git/config", false, Some(Harm::Medium)),
+        (".git/config", false, Some(Harm::High)),
         (".git/hooks/pre-push", false, Some(Harm::High)),
         ("~/notes", false, Some(Harm::Low)),
         ("~/.bashrc", true, Some(Harm::High)),

@@ -67,6 +67,24 @@ fn make(call: &Call) -> Outcome {
     if options.has_exactly(DRY) || options.has_exactly(&["-q", "--question", "-v"]) {
         return out;
     }
+    if let Some(folder) = options
+        .value(&["-C", "--directory"])
+        .filter(|_| call.name == "make")
+    {
+        // As if it had been started there.
+        let targets = options.operands.iter().map(|arg| arg.text.as_str());
+        let targets = targets
+            .filter(|text| !text.contains('='))
+            .collect::<Vec<_>>()
+            .join(" ");
+        out.runs.push(Run::Shell {
+            text: Arg::known(&format!("cd {folder} && make {targets}")),
+            arguments: Vec::new(),
+            stdin: Stream::empty(),
+            host: None,
+        });
+        return out;
+    }
     // `-j 4` is the only option whose value may be left out.
     let mut after_jobs = false;
     let mut names = Vec::new();

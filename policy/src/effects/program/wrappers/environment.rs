@@ -61,7 +61,11 @@ fn env(call: &Call) -> Outcome {
         (None, Some(folder)) if !words.is_empty() => {
             let mut all: Vec<Arg> = words.iter().map(quoted).collect();
             if let Some(first) = all.first_mut() {
-                let folder = quoted(&Arg::known(folder)).text;
+                // A tilde is the shell's own.
+                let folder = match folder.strip_prefix('~') {
+                    Some(_) => folder.to_owned(),
+                    None => quoted(&Arg::known(folder)).text,
+                };
                 first.text = format!("cd {folder} && {}", first.text);
             }
             out.runs.push(shell(joined(&all), call.stdin.clone()));
