@@ -65,6 +65,26 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// All kinds. Weights and schemas are made by it, in this order.
+    pub const ALL: [Self; 14] = [
+        Self::Read,
+        Self::Write,
+        Self::Delete,
+        Self::Execute,
+        Self::Connect,
+        Self::Send,
+        Self::Install,
+        Self::Escalate,
+        Self::Persist,
+        Self::Publish,
+        Self::TouchSecret,
+        Self::Obfuscate,
+        Self::Disrupt,
+        Self::Unknown,
+    ];
+}
+
 /// How bad an effect is at its worst, given what its words say.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -82,6 +102,17 @@ pub enum Harm {
     High,
     /// Most would refuse: what is lost or given away does not come back.
     Critical,
+}
+
+impl Harm {
+    /// All levels, the least first.
+    pub const ALL: [Self; 5] = [
+        Self::None,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
 }
 
 /// What an effect acts on.
@@ -206,6 +237,24 @@ pub enum Hard {
     DoneNotAnnounced,
     /// The plan declares more than it uses, or everything.
     TooBroad,
+}
+
+impl Hard {
+    /// All of them. Weights are made by it, in this order.
+    pub const ALL: [Self; 12] = [
+        Self::Unparsed,
+        Self::ParsersDiffer,
+        Self::DynamicProgram,
+        Self::DynamicCode,
+        Self::TooMuch,
+        Self::Misleading,
+        Self::NotText,
+        Self::UnreadScript,
+        Self::Cycle,
+        Self::AnnouncedNotDone,
+        Self::DoneNotAnnounced,
+        Self::TooBroad,
+    ];
 }
 
 /// Something that made an action hard to read, and where.

@@ -17,47 +17,13 @@ pub const SCHEMA: u32 = 1;
 pub const ONE: u16 = 1000;
 
 /// All kinds, in the order of their weights.
-pub const KINDS: [Kind; 14] = [
-    Kind::Read,
-    Kind::Write,
-    Kind::Delete,
-    Kind::Execute,
-    Kind::Connect,
-    Kind::Send,
-    Kind::Install,
-    Kind::Escalate,
-    Kind::Persist,
-    Kind::Publish,
-    Kind::TouchSecret,
-    Kind::Obfuscate,
-    Kind::Disrupt,
-    Kind::Unknown,
-];
+pub const KINDS: [Kind; 14] = Kind::ALL;
 
 /// All harms, the least first.
-pub const HARMS: [Harm; 5] = [
-    Harm::None,
-    Harm::Low,
-    Harm::Medium,
-    Harm::High,
-    Harm::Critical,
-];
+pub const HARMS: [Harm; 5] = Harm::ALL;
 
 /// All that makes an action hard to read, in the order of the weights.
-pub const HARDS: [Hard; 12] = [
-    Hard::Unparsed,
-    Hard::ParsersDiffer,
-    Hard::DynamicProgram,
-    Hard::DynamicCode,
-    Hard::TooMuch,
-    Hard::Misleading,
-    Hard::NotText,
-    Hard::UnreadScript,
-    Hard::Cycle,
-    Hard::AnnouncedNotDone,
-    Hard::DoneNotAnnounced,
-    Hard::TooBroad,
-];
+pub const HARDS: [Hard; 12] = Hard::ALL;
 
 /// Kinds that people feel alike about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,22 +15,7 @@ use crate::effects::{Area, Hard, Harm, Kind};
 pub(super) type Unmade = Box<dyn std::error::Error + Send + Sync>;
 
 /// All kinds of effects: a new one belongs here, in `kind_name` and in the schema.
-pub(super) const KINDS: [Kind; 14] = [
-    Kind::Read,
-    Kind::Write,
-    Kind::Delete,
-    Kind::Execute,
-    Kind::Connect,
-    Kind::Send,
-    Kind::Install,
-    Kind::Escalate,
-    Kind::Persist,
-    Kind::Publish,
-    Kind::TouchSecret,
-    Kind::Obfuscate,
-    Kind::Disrupt,
-    Kind::Unknown,
-];
+pub(super) const KINDS: [Kind; 14] = Kind::ALL;
 
 /// The names of the schema's enumerations, parsed once.
 #[derive(Debug)]

@@ -240,7 +240,7 @@ pub(super) fn of_effect(effect: &Effect) -> String {
         | Target::Package(name)
         | Target::Program(name)
         | Target::System(name) => line(name),
-        Target::Resource(kind, name) => format!("{kind} {}", line(name)),
+        Target::Resource(kind, name) => format!("{kind} {}", line(name)).trim_end().to_owned(),
         Target::Nothing => String::new(),
     };
     let via = if effect.via.is_empty() {

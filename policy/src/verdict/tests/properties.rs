@@ -22,20 +22,7 @@ const HARMS: [Harm; 5] = [
     Harm::Critical,
 ];
 
-const HARDS: [Hard; 12] = [
-    Hard::Unparsed,
-    Hard::ParsersDiffer,
-    Hard::DynamicProgram,
-    Hard::DynamicCode,
-    Hard::TooMuch,
-    Hard::Misleading,
-    Hard::NotText,
-    Hard::UnreadScript,
-    Hard::Cycle,
-    Hard::AnnouncedNotDone,
-    Hard::DoneNotAnnounced,
-    Hard::TooBroad,
-];
+const HARDS: [Hard; 12] = Hard::ALL;
 
 const AREAS: [Area; 13] = [
     Area::Null,
