@@ -2,15 +2,7 @@
 //! Text that a guest, an archive or a file name may have chosen, made fit for a terminal and for
 //! one line: nothing in it moves the cursor, begins a line or turns the reading direction.
 
-/// Characters that are not control characters and still change how the line around them looks:
-/// zero-width and bidirectional marks, line and paragraph separators (Unicode 15, general
-/// categories Cf, Zl and Zp, as far as terminals act on them).
-fn misleads(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
-}
+use policy::text::misleads;
 
 /// The text with a space for each such character.
 #[must_use]

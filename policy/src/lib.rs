@@ -16,5 +16,7 @@ pub mod approval;
 pub mod blast;
 pub mod effects;
 pub mod judge;
+mod list;
 pub mod risk;
+pub mod text;
 pub mod verdict;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy::blast::{self, Entry, Look, Recovery, Review, Source, Step, What};
-use policy::effects::place::{Area, Setting};
+use policy::effects::place::{Area, Setting, below};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
@@ -405,15 +405,6 @@ fn guests_folder(path: String) -> Entry {
         recovery: Recovery::Unknown,
         source: Source::Guest,
     }
-}
-
-/// What is left of `path` under `folder`; empty for the folder itself.
-fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
-    if rest.is_empty() {
-        return Some(rest);
-    }
-    rest.strip_prefix('/')
 }
 
 /// A name for people: what is no text is written as `\xff`.

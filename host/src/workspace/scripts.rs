@@ -4,7 +4,9 @@
 use policy::effects::program::Files;
 use policy::effects::word::{Stream, Taint};
 
-use super::{Folder, below};
+use policy::effects::place::below;
+
+use super::Folder;
 
 /// Longest script that is read. A longer one is one that could not be read.
 const LONGEST: u64 = policy::action::TEXT as u64;

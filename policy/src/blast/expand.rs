@@ -2,8 +2,9 @@
 //! Patterns, held against what is there.
 
 use super::measure::{Meter, Op};
-use super::paths::{below, parts_match};
+use super::paths::parts_match;
 use super::{Look, Step, What, glob};
+use crate::effects::place::below;
 
 impl Meter<'_> {
     /// All that a pattern without braces stands for, folder by folder.

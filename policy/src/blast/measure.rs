@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::paths::{Spot, Written, below};
+use super::paths::{Spot, Written};
 use super::summary::{plain, shown};
 use super::{Blast, Entry, Look, Recovery, Review, Source, Step, Tally, What, Workspace, glob};
-use crate::effects::place::{Area, Setting, secret};
+use crate::effects::place::{Area, Setting, below, secret};
 use crate::effects::{Analysis, Effect, Harm, Kind, Target};
 
 /// How much is looked at.

@@ -72,15 +72,6 @@ fn folder_of(path: &str) -> &str {
     }
 }
 
-/// What is left of `path` under `folder`; empty for the folder itself.
-pub(super) fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
-    if rest.is_empty() {
-        return Some(rest);
-    }
-    rest.strip_prefix('/')
-}
-
 /// Whether the names below a folder are ones that a pattern's parts stand for, `**` for any number
 /// of folders.
 pub(super) fn parts_match(pattern: &[&str], path: &str) -> bool {

@@ -5,6 +5,7 @@ use super::measure::{Meter, put};
 use super::summary::plain;
 use super::{Resource, Review};
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Programs that run their command on another machine.
 const REMOTE: &str = "ssh slogin mosh rsh pdsh ansible";
@@ -36,10 +37,6 @@ pub(super) fn elsewhere(effect: &Effect) -> Option<&str> {
             .any(|word| matches!(word, "exec" | "run" | "ssh"));
         is_any(REMOTE, program) || (is_any(CONTAINERS, program) && runs)
     })
-}
-
-fn is_any(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|one| one == word)
 }
 
 /// Whether a tool's effect stays on this machine.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::paths::below;
 use super::{Blast, Recovery, Source, Tally};
 use crate::effects::place::Setting;
+use crate::effects::place::below;
 use crate::effects::word::UNKNOWN;
+use crate::text::misleads;
 
 /// Names in a line before `…`.
 const NAMED: usize = 3;
@@ -240,19 +241,20 @@ pub(super) fn plain(text: &str) -> String {
         }
         match letter {
             UNKNOWN => out.push('…'),
-            letter if misleads(letter) => out.extend(letter.escape_unicode()),
+            letter if hides(letter) => out.extend(letter.escape_unicode()),
             letter => out.push(letter),
         }
     }
     out
 }
 
-fn misleads(letter: char) -> bool {
+/// What is shown as its code: beside what misleads also variants, private use and unassigned planes,
+/// of which nobody knows what a terminal makes.
+fn hides(letter: char) -> bool {
     letter.is_control()
+        || misleads(letter)
         || matches!(letter,
-            '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
-            | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{10FFFF}')
+            '\u{FE00}'..='\u{FE0F}' | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{10FFFF}')
 }
 
 #[cfg(test)]

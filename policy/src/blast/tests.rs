@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::effects::place::below;
 use crate::effects::{Analysis, Effect, Finding, Hard, Harm, Span, Target};
 
 /// Files by their absolute path; a folder is where a file is.
@@ -74,7 +75,7 @@ impl Memory {
 
     fn below(&self, folder: &str) -> Vec<Entry> {
         let all = self.files.values().chain(self.guest.values());
-        let within = |entry: &&Entry| paths::below(&entry.path, folder).is_some();
+        let within = |entry: &&Entry| below(&entry.path, folder).is_some();
         all.filter(within).cloned().collect()
     }
 }
@@ -103,8 +104,7 @@ impl Workspace for Memory {
         if let Some(entry) = self.files.get(path) {
             return Look::Found(entry.clone());
         }
-        let behind =
-            |link: &&Entry| link.what == What::Link && paths::below(path, &link.path).is_some();
+        let behind = |link: &&Entry| link.what == What::Link && below(path, &link.path).is_some();
         if self.files.values().any(|entry| behind(&entry)) {
             return Look::Away;
         }
@@ -124,7 +124,7 @@ impl Workspace for Memory {
     fn list(&self, at: &str) -> Box<dyn Iterator<Item = Step> + '_> {
         let mut seen = BTreeMap::new();
         for entry in self.below(at) {
-            let rest = paths::below(&entry.path, at).unwrap_or_default();
+            let rest = below(&entry.path, at).unwrap_or_default();
             match rest.split_once('/') {
                 Some((name, _)) => {
                     let path = format!("{}/{name}", at.trim_end_matches('/'));

@@ -6,6 +6,7 @@ use super::patch::{self, Change};
 use super::shell::{Ground, Session};
 use super::{Analysis, Finding, Hard, Span};
 use crate::action::{Act, Action, Install, Plan, Request, STEPS};
+use crate::text::misleads;
 
 /// What an action would do.
 #[must_use]
@@ -96,7 +97,7 @@ fn step(session: &mut Session<'_>, action: &Action) -> Analysis {
         if text.contains(['\0', '\u{fffd}', super::word::UNKNOWN]) {
             seen(Hard::NotText, "holds NUL, or bytes that are no UTF-8");
         }
-        if text.chars().any(misleads) {
+        if text.chars().any(hides) {
             seen(Hard::Misleading, "holds characters that mislead a reader");
         }
     }
@@ -122,14 +123,10 @@ fn texts(act: &Act) -> Vec<&str> {
     }
 }
 
-/// Characters that a reader does not see, or that turn what is seen around (Unicode 15, general
-/// category Cf as far as terminals act on it), and controls that are no white space.
-fn misleads(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
-        || (c.is_control() && !matches!(c, '\n' | '\t' | '\r' | '\0'))
+/// Characters that a reader does not see, or that turn what is seen around, and controls that are
+/// no white space; NUL is a finding of its own.
+fn hides(c: char) -> bool {
+    misleads(c) || (c.is_control() && !matches!(c, '\n' | '\t' | '\r' | '\0'))
 }
 
 fn requested(request: &Request) -> Vec<String> {

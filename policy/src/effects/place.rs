@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pattern;
 use super::word::UNKNOWN;
+use crate::list::is_any;
 
 mod names;
 
@@ -144,10 +145,10 @@ impl Setting {
         if all.is_empty() {
             return Area::Root;
         }
-        if let Some(rest) = under(all, &self.workspace) {
+        if let Some(rest) = below(all, &self.workspace) {
             return workspace(rest);
         }
-        let home = under(all, &self.home).or_else(|| home(all));
+        let home = below(all, &self.home).or_else(|| home(all));
         if let Some(rest) = home {
             return in_home(rest);
         }
@@ -178,8 +179,9 @@ fn named(path: &str) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join("/"))
 }
 
-/// What is left of `path` under `folder`; empty for the folder itself.
-fn under<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+/// What is left of `path` below `folder`, both absolute; empty for the folder itself.
+#[must_use]
+pub fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
     if rest.is_empty() {
         return Some(rest);
@@ -189,10 +191,10 @@ fn under<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 
 /// What is left of a path in somebody's home.
 fn home(path: &str) -> Option<&str> {
-    if let Some(rest) = under(path, "/root") {
+    if let Some(rest) = below(path, "/root") {
         return Some(rest);
     }
-    let rest = under(path, "/home").or_else(|| under(path, "/Users"))?;
+    let rest = below(path, "/home").or_else(|| below(path, "/Users"))?;
     if rest.is_empty() {
         return None;
     }
@@ -224,7 +226,7 @@ fn regenerable(name: &str) -> bool {
 fn in_home(rest: &str) -> Area {
     if rest.is_empty() {
         Area::HomeRoot
-    } else if words(names::CACHES).any(|cache| under(rest, cache).is_some()) {
+    } else if words(names::CACHES).any(|cache| below(rest, cache).is_some()) {
         Area::Build
     } else {
         Area::Home
@@ -232,15 +234,15 @@ fn in_home(rest: &str) -> Area {
 }
 
 fn elsewhere(path: &str) -> Area {
-    let in_any = |list| words(list).any(|folder| under(path, folder).is_some());
+    let in_any = |list| words(list).any(|folder| below(path, folder).is_some());
     if is_any(names::NULL, path)
-        || under(path, "/dev/fd").is_some()
-        || under(path, "/dev/pts").is_some()
+        || below(path, "/dev/fd").is_some()
+        || below(path, "/dev/pts").is_some()
     {
         Area::Null
     } else if in_any(names::TEMP) {
         Area::Temp
-    } else if under(path, "/dev").is_some() {
+    } else if below(path, "/dev").is_some() {
         Area::Device
     } else if in_any(names::SYSTEM) {
         Area::System
@@ -311,10 +313,6 @@ fn startup(path: &str) -> bool {
 
 fn words(table: &str) -> std::str::SplitAsciiWhitespace<'_> {
     table.split_ascii_whitespace()
-}
-
-fn is_any(table: &str, name: &str) -> bool {
-    words(table).any(|word| word == name)
 }
 
 fn ends_in(table: &str, name: &str) -> bool {

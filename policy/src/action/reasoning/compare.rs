@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::words::is_any;
 use super::{Announced, span};
 use crate::effects::word::UNKNOWN;
 use crate::effects::{Analysis, Effect, Finding, Hard, Harm, Kind, Span, Target};
+use crate::list::is_any;
 
 /// Most findings that a comparison comes to.
 const FINDINGS: usize = 64;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Words of a text: which are hosts, paths, packages and commands, and which clauses deny.
 
+use crate::list::is_any;
+
 /// Programs that code between back quotes may begin with.
 const PROGRAMS: &str = "rm rmdir mv cp dd ln chmod chown chgrp mkdir touch cat tee ls find grep rg sed awk sort head tail \
     less cut tr wc diff patch tar zip unzip gzip curl wget ssh scp sftp rsync nc ncat telnet ping dig git gh glab hg svn \
@@ -42,10 +44,6 @@ const CLAIMS: &[&str] = &[
     "entire disk",
     "everything on the",
 ];
-
-pub(super) fn is_any(table: &str, word: &str) -> bool {
-    table.split_ascii_whitespace().any(|known| known == word)
-}
 
 /// Words apart by white space, without the marks around them, and where they begin.
 pub(super) fn split(text: &str) -> impl Iterator<Item = (&str, usize)> {

@@ -7,6 +7,7 @@ use super::decode;
 use super::fold::{add, elements, join, join_paths, path, percent_format, reversed, taint_of};
 use super::methods;
 use super::value::{Shape, TEXT, Value};
+use crate::list::is_any;
 
 /// Longest list made of a range of numbers.
 const RANGE: i64 = 512;
@@ -62,9 +63,7 @@ fn is_secret(name: &str) -> bool {
 
 /// Whether a library's name stands for the whole environment.
 pub(super) fn is_environment(name: &str) -> bool {
-    ENVIRONMENTS
-        .split_ascii_whitespace()
-        .any(|known| known == name)
+    is_any(ENVIRONMENTS, name)
 }
 
 /// What a function without effects gives, by the verb of its row.

@@ -8,6 +8,7 @@ use super::decode;
 use super::fold;
 use super::functions;
 use super::value::{READ, Shape, TEXT, Value, is_path};
+use crate::list::is_any;
 
 /// Methods that give what they are called on.
 const SAME: &str = "encode decode to_s toString valueOf to_str freeze dup inspect to_sym normalize tostring copy clone \
@@ -63,10 +64,6 @@ pub(super) fn method(on: &Value, name: &str, args: &[Value], call: &Call) -> Opt
         _ => None,
     };
     value.map(|value| value.tainted(&on.taint).tainted(&fold::taint_of(args)))
-}
-
-fn is_any(table: &str, name: &str) -> bool {
-    table.split_ascii_whitespace().any(|word| word == name)
 }
 
 fn text_method(text: &str, on: &Value, name: &str, args: &[Value]) -> Option<Value> {

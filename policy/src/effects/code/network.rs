@@ -8,6 +8,7 @@ use super::calls::Given;
 use super::fold;
 use super::machine::Machine;
 use super::value::{Shape, Value};
+use crate::list::is_any;
 
 /// Programs that do what comes in on their input.
 const SHELLS: &str =
@@ -200,7 +201,7 @@ impl Machine<'_> {
     /// given no command of its own.
     pub(super) fn shell_on_socket(&mut self, program: &str, bare: bool) {
         let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
-        let shell = SHELLS.split_ascii_whitespace().any(|known| known == name);
+        let shell = is_any(SHELLS, name);
         if let (true, true, Some(host)) = (shell, bare, self.socket.clone()) {
             reverse_shell(self, host);
         }

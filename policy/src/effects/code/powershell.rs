@@ -7,6 +7,7 @@ use super::super::program::{Outcome, Run};
 use super::super::word::{Arg, Stream, UNKNOWN};
 use super::super::{Effect, Finding, Hard, Harm, Kind, Span, Target};
 use super::decode;
+use crate::list::is_any;
 
 /// Most commands that are followed.
 const RUNS: usize = 64;
@@ -171,10 +172,7 @@ fn command(words: &[String], outcome: &mut Outcome) {
     let name = name.to_lowercase();
     let row = ROWS.lines().find_map(|line| {
         let (names, row) = line.split_once(" : ")?;
-        names
-            .split_ascii_whitespace()
-            .any(|known| known == name)
-            .then_some(row)
+        is_any(names, &name).then_some(row)
     });
     let encoded = encoded(&name, args);
     if let Some(code) = encoded {
@@ -244,7 +242,7 @@ fn is_program(name: &str) -> bool {
         switch begin process end throw break continue in filter class using";
     name.starts_with(|c: char| c.is_ascii_lowercase() || matches!(c, '/' | '.' | '~'))
         && !name.contains(['-', UNKNOWN, '=', '['])
-        && !KEYWORDS.split_ascii_whitespace().any(|word| word == name)
+        && !is_any(KEYWORDS, name)
 }
 
 /// The code in `powershell -enc …`.

@@ -7,6 +7,7 @@ use super::super::{Harm, Kind, Target};
 use super::calls::Given;
 use super::machine::Machine;
 use super::value::{Shape, Value};
+use crate::list::is_any;
 
 /// Roots of libraries that act on what lives elsewhere.
 const ROOTS: &str = "boto3 aioboto3 botocore google googleapiclient azure kubernetes docker redis pymongo mongoengine \
@@ -28,10 +29,6 @@ const ALWAYS: &str = "drop_all drop_database dropDatabase flushall flushdb flush
 const ROUTINE: &str = "delete_message delete_message_batch deleteMessage delete_item delete_object deleteObject \
     delete_alarms delete_cookie drop_duplicates dropna drop_column flush flushInput delete_edge delete_one deleteOne \
     delete_event delete_tags remove_tags";
-
-fn is_any(table: &str, name: &str) -> bool {
-    table.split_ascii_whitespace().any(|word| word == name)
-}
 
 /// What a method of such a library does, or nothing when it is none.
 pub(super) fn call(machine: &mut Machine, name: &str, given: &Given) -> Option<Value> {

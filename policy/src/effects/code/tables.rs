@@ -17,6 +17,7 @@ use super::super::word::Taint;
 use super::syntax::Program;
 use super::value::Value;
 use super::{generic, python as python_syntax};
+use crate::list::is_any;
 
 type Rows = HashMap<&'static str, &'static str>;
 
@@ -87,7 +88,7 @@ impl Language {
 
     /// Whether a name stands for all names.
     pub(super) fn is_scope(&self, name: &str) -> bool {
-        SCOPES.split_ascii_whitespace().any(|scope| scope == name)
+        is_any(SCOPES, name)
     }
 
     /// The program's own arguments and other constants, by the names the language has for them.

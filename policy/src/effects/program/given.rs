@@ -6,6 +6,7 @@ use super::{Call, Outcome};
 use crate::effects::place::Area;
 use crate::effects::word::Stream;
 use crate::effects::{Effect, Harm, Kind};
+use crate::list::is_any;
 
 /// What the program would do, with that added.
 pub(super) fn with(call: &Call, mut outcome: Outcome) -> Outcome {
@@ -28,7 +29,7 @@ fn git(call: &Call, outcome: &mut Outcome) {
         .args
         .iter()
         .any(|arg| matches!(arg.text.as_str(), "-p" | "--patch" | "-u"));
-    let shows = SHOWS.split_ascii_whitespace().any(|known| known == verb);
+    let shows = is_any(SHOWS, verb);
     if (shows || (verb == "log" && patches)) && outcome.stdout == Stream::default() {
         outcome.stdout.taint.file = Some("the repository".to_owned());
     }

@@ -23,6 +23,7 @@ pub use network::dev_tcp;
 use super::place::{Place, Setting};
 use super::word::{Arg, Stream};
 use super::{Effect, Finding, Harm, Target};
+use crate::list::is_any;
 
 /// A simple command, its words expanded as far as they are known.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +168,7 @@ pub fn is_known(name: &str) -> bool {
     const KNOWN: &str = "rm dd mkfs shred chmod chown mv cp tee curl wget ssh scp rsync nc git docker kubectl terraform \
         aws gcloud az psql mysql mongo mongosh redis-cli sudo find xargs sh bash zsh python python3 perl node ruby \
         kill systemctl crontab npm pip helm truncate ln unlink rmdir eval";
-    KNOWN.split_ascii_whitespace().any(|known| known == name)
+    is_any(KNOWN, name)
 }
 
 /// What a command would do.

@@ -8,6 +8,7 @@ use super::super::word::Stream;
 use super::super::{Effect, Harm, Kind, Span, Target};
 use super::expand::{source, span};
 use super::{Shell, Value, Variable};
+use crate::list::is_any;
 
 /// Variables that programs run as a command line.
 const COMMANDS: &str = "GIT_SSH_COMMAND GIT_PAGER GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_EXTERNAL_DIFF GIT_ASKPASS \
@@ -102,7 +103,7 @@ impl Shell<'_> {
 
     /// What setting a variable by itself does.
     pub(super) fn telling(&mut self, name: &str, value: &Value, at: Span) {
-        let is = |list: &str| list.split_ascii_whitespace().any(|word| word == name);
+        let is = |list: &str| is_any(list, name);
         let program = Target::Program(value.text.clone());
         // `ENV=production` is what people write; a shell's start-up file is a path.
         let custom = name == "ENV" && !value.text.contains('/');

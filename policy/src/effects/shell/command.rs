@@ -9,6 +9,7 @@ use super::super::word::{Arg, Stream, UNKNOWN};
 use super::super::{Effect, Hard, Harm, Kind, Span, Target};
 use super::expand::span;
 use super::{KEPT, Shell, Variable, WORD};
+use crate::list::is_any;
 
 /// Folders that hold installed programs: a path into one is the program's name.
 const PROGRAMS: &str =
@@ -207,9 +208,7 @@ impl Shell<'_> {
         if let Some(folder) = folder {
             let whole = self.setting.absolute(folder, self.scope.cwd.as_deref());
             let installed = whole.as_deref().unwrap_or(folder);
-            let known = PROGRAMS
-                .split_ascii_whitespace()
-                .any(|known| known == installed);
+            let known = is_any(PROGRAMS, installed);
             if !known && !installed.ends_with("/bin") && !installed.ends_with("/Scripts") {
                 let run = Run::File {
                     language: "",

@@ -9,6 +9,7 @@ use super::super::{Effect, Hard, Harm, Kind, Span, Target};
 use super::expand::{source, span};
 use super::tree::append;
 use super::{Shell, Value, expand::Piece};
+use crate::list::is_any;
 
 /// Redirections of one command that are followed.
 const MOST: usize = 64;
@@ -273,7 +274,7 @@ impl Shell<'_> {
         const READ: &str = ".bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zshenv .zprofile \
             .zlogin .kshrc";
         let name = path.rsplit('/').next().unwrap_or_default();
-        let read = READ.split_ascii_whitespace().any(|known| known == name);
+        let read = is_any(READ, name);
         let label = format!("startup:{name}");
         let Some(text) = out
             .text

@@ -2,6 +2,7 @@
 //! SQL as tokens: enough of each dialect's quoting and comments to tell words from text.
 
 use crate::effects::word::UNKNOWN;
+use crate::list::is_any;
 
 /// Most tokens that are read.
 pub(super) const TOKENS: usize = 50_000;
@@ -31,7 +32,7 @@ impl Token {
     }
 
     pub(super) fn is_any(&self, words: &str) -> bool {
-        matches!(self, Self::Word(text) if words.split_ascii_whitespace().any(|word| word == text))
+        matches!(self, Self::Word(text) if is_any(words, text))
     }
 
     pub(super) fn sign(&self, sign: char) -> bool {

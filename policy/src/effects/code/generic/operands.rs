@@ -4,8 +4,9 @@
 use super::super::super::word::UNKNOWN;
 use super::super::syntax::Expr;
 use super::Kind;
-use super::parser::{DEPTH, LOOPS, PLAIN, Parser, SKIPPED, is_any, parse};
+use super::parser::{DEPTH, LOOPS, PLAIN, Parser, SKIPPED, parse};
 use super::tokens::{Piece, Token};
+use crate::list::is_any;
 
 impl Parser {
     /// One operand and all that is done with it.

@@ -5,6 +5,7 @@ use super::super::python::combine;
 use super::super::syntax::{Expr, Program};
 use super::tokens::{Spaced, Token, scan};
 use super::{Dialect, Kind};
+use crate::list::is_any;
 
 /// How deep syntax is followed.
 pub(super) const DEPTH: u32 = 40;
@@ -64,10 +65,6 @@ pub(super) struct Parser {
     /// In the head of a loop, where `do` begins the loop and is no block of a call.
     pub(super) head: bool,
     pub(super) dialect: &'static Dialect,
-}
-
-pub(super) fn is_any(table: &str, name: &str) -> bool {
-    table.split_ascii_whitespace().any(|word| word == name)
 }
 
 impl Parser {

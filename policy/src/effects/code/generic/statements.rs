@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use super::super::syntax::{Expr, Function};
 use super::Kind;
-use super::parser::{LOOPS, PLAIN, Parser, SKIPPED, is_any};
+use super::parser::{LOOPS, PLAIN, Parser, SKIPPED};
 use super::tokens::{Piece, Token};
+use crate::list::is_any;
 
 impl Parser {
     /// Statements that begin with a word of the language.

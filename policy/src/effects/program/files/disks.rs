@@ -5,9 +5,10 @@ use super::super::super::place::Area;
 use super::super::super::word::Arg;
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::options::Options;
-use super::super::system::rows::{exactly, is_any, scan};
+use super::super::system::rows::{exactly, scan};
 use super::super::{Call, Outcome};
 use super::{Rule, content, is_disk, only_looks, place, whole, write_to};
+use crate::list::is_any;
 
 /// The command of this file that has the name.
 pub(super) fn rule(name: &str) -> Option<Rule> {

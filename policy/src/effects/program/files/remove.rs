@@ -8,6 +8,7 @@ use super::super::options::Options;
 use super::super::system::rows::scan;
 use super::super::{Call, Outcome};
 use super::{name, only_looks, place, whole};
+use crate::list::is_any;
 
 /// How something is deleted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -210,7 +211,7 @@ fn workspace(place: Place, path: &str, manner: Manner, glob: bool) -> (Harm, &'s
     let lower = last.to_ascii_lowercase();
     let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
     let hidden = last.starts_with('.') && !matches!(last, ".github" | ".svn" | ".ssh" | ".config");
-    if hidden || words.any(|word| PASSING.split_ascii_whitespace().any(|known| known == word)) {
+    if hidden || words.any(|word| is_any(PASSING, word)) {
         return (Harm::Medium, "by its name it can be made again");
     }
     (

@@ -6,6 +6,7 @@ use super::super::super::{Effect, Harm, Kind};
 use super::super::system::rows::{self, Row, look, row, scan};
 use super::super::{Call, Outcome};
 use super::place;
+use crate::list::is_any;
 use Harm::{Critical, High, Low, Medium};
 use Kind::{Delete, Disrupt, Execute, Read, TouchSecret, Write};
 
@@ -123,7 +124,7 @@ fn table(call: &Call) -> Option<Outcome> {
         ],
     };
     // `zfs list -t snapshot` takes a value; LVM's `-t` is a test.
-    let test = rows::is_any(
+    let test = is_any(
         "lvremove vgremove pvremove lvreduce vgreduce lvresize pvcreate vgcreate lvcreate",
         call.name,
     );

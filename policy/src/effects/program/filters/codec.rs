@@ -8,6 +8,7 @@ use super::super::{Call, Outcome};
 use super::input::{Use, exact, file, write, written};
 use super::{filter, scan, value_arg};
 use crate::effects::word::{Arg, Stream};
+use crate::list::is_any;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -228,7 +229,7 @@ fn openssl(call: &Call) -> Option<Outcome> {
         version list passwd asn1parse verify md5 sha1 sha256 sha512 prime crl rsautl pkeyutl smime cms \
         help speed ciphers errstr";
     let cipher = command.starts_with("aes") || command.starts_with("des");
-    if !cipher && !filters.split_ascii_whitespace().any(|one| one == command) {
+    if !cipher && !is_any(filters, command) {
         return None;
     }
     let mut out = Outcome::default();
@@ -277,7 +278,7 @@ fn compression(call: &Call, name: &str) -> Option<Outcome> {
     let packs = "gzip bzip2 xz zstd lz4 pigz pbzip2 lzma brotli compress lzop";
     let unpacks = "gunzip bunzip2 unxz unzstd unlz4 unpigz unlzma uncompress";
     let shows = "zcat bzcat xzcat zstdcat lz4cat gzcat lzcat";
-    let among = |list: &str| list.split_ascii_whitespace().any(|one| one == name);
+    let among = |list: &str| is_any(list, name);
     if !(among(packs) || among(unpacks) || among(shows)) {
         return None;
     }

@@ -7,6 +7,7 @@ use super::scan;
 use super::search::listing;
 use crate::effects::word::{Stream, Taint};
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Programs that list or test files, and their options with values.
 const LISTING: &str = "ls -I -w -T --ignore --color --sort --time --format --block-size --hide|\
@@ -31,7 +32,7 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
         "hostname" => return Some(hostname(call)),
         _ => {}
     }
-    if QUIET.split_ascii_whitespace().any(|name| name == call.name) {
+    if is_any(QUIET, call.name) {
         return Some(quiet(call));
     }
     let row = LISTING.split('|').map(str::trim).find_map(|row| {

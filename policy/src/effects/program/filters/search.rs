@@ -9,6 +9,7 @@ use super::{scan, value_arg};
 use crate::effects::place::Area;
 use crate::effects::word::{Arg, Stream, UNKNOWN};
 use crate::effects::{Effect, Harm, Kind};
+use crate::list::is_any;
 
 const VALUED: &str = "-e --regexp -f --file -m --max-count -A --after-context -B --before-context \
     -C --context -D -d --include --exclude --exclude-dir --color --label";
@@ -87,8 +88,7 @@ fn matching(call: &Call, options: &Options, text: &str) -> Option<String> {
     let simple =
         "-i -v -E -F -e -a -h --ignore-case --invert-match --regexp --color --line-buffered";
     let known = |(name, _, value): &(String, _, String)| {
-        simple.split_ascii_whitespace().any(|one| one == name)
-            || (name.len() > 2 && value.is_empty() && !name.starts_with("--"))
+        is_any(simple, name) || (name.len() > 2 && value.is_empty() && !name.starts_with("--"))
     };
     if !options.options.iter().all(known) || options.values(&["-e", "--regexp"]).count() > 1 {
         return None;

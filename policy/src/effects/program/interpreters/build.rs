@@ -7,6 +7,7 @@ use super::super::{Call, Outcome, Run, wrappers};
 use super::unseen;
 use crate::effects::word::{Arg, Stream, UNKNOWN};
 use crate::effects::{Harm, Span};
+use crate::list::is_any;
 
 /// What it would do, or nothing when the program or subcommand is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
@@ -273,10 +274,7 @@ fn npm(call: &Call) -> Option<Outcome> {
 /// `yarn prisma …` runs a program of the project's, unless a script has that name.
 fn is_program(call: &Call, name: &str) -> bool {
     let scripts = "build serve dev start test lint format clean check deploy release docs";
-    if scripts
-        .split_ascii_whitespace()
-        .any(|script| script == name)
-    {
+    if is_any(scripts, name) {
         return false;
     }
     let path = call.setting.absolute("package.json", call.cwd);
@@ -323,10 +321,7 @@ fn package_manager(call: &Call) -> Option<Outcome> {
         "start" | "stop" | "restart" => first,
         // `yarn build` is a script; `bun build` bundles.
         "build" if tool == "bun" => return Some(out),
-        _ if COMMANDS
-            .split_ascii_whitespace()
-            .any(|command| command == first) =>
-        {
+        _ if is_any(COMMANDS, first) => {
             return None;
         }
         // One of its own that is not known yet, or a program: nothing to look into here.

@@ -8,6 +8,7 @@ use super::unseen::{self, Language};
 use crate::effects::place::Area;
 use crate::effects::word::{Arg, Stream};
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// A program, its language, options whose value is code, and, after a bar, options with other
 /// values.
@@ -192,7 +193,7 @@ fn read<'a>(args: &'a [Arg], code: &[&str], valued: &str) -> Line<'a> {
             _ => (text, None),
         };
         let is_code = |name: &str| code.contains(&name);
-        let is_valued = |name: &str| valued.split_ascii_whitespace().any(|one| one == name);
+        let is_valued = |name: &str| is_any(valued, name);
         if is_code(name) || is_valued(name) {
             let value = joined
                 .map(|value| like(first, value))

@@ -6,6 +6,7 @@ use super::unseen::{self, Language};
 use crate::effects::place::Area;
 use crate::effects::word::Arg;
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Modules that change nothing, or only make files the caller names.
 const HARMLESS: &str = "venv virtualenv unittest doctest compileall py_compile site this sysconfig platform tokenize ast dis \
@@ -127,7 +128,7 @@ pub(super) fn script(call: &Call, path: &Arg, arguments: &[Arg], out: &mut Outco
 
 fn module(call: &Call, name: &Arg, args: &[Arg]) -> Outcome {
     let mut out = Outcome::default();
-    let among = |list: &str| list.split_ascii_whitespace().any(|one| one == name.text);
+    let among = |list: &str| is_any(list, &name.text);
     match name.text.as_str() {
         "http.server" | "SimpleHTTPServer" => serve(call, name, args, &mut out),
         // The same filters under another name.

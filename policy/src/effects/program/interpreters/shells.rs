@@ -5,6 +5,7 @@ use super::super::{Call, Outcome, Run};
 use super::unseen::{self, Language};
 use crate::effects::Span;
 use crate::effects::word::{Arg, Taint};
+use crate::list::is_any;
 
 const SHELLS: &str = "sh bash dash zsh ksh ksh93 mksh pdksh oksh lksh ash hush fish rbash rzsh yash posh csh tcsh \
     elvish xonsh nu osh ion";
@@ -15,7 +16,7 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
         "source" | "." => Some(source(call)),
         "eval" => Some(eval(call)),
         "pwsh" | "powershell" | "powershell.exe" => Some(powershell(call)),
-        name if SHELLS.split_ascii_whitespace().any(|shell| shell == name) => Some(shell(call)),
+        name if is_any(SHELLS, name) => Some(shell(call)),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 use super::super::Run;
 use crate::effects::word::{Arg, Stream};
 use crate::effects::{Effect, Harm, sql};
+use crate::list::is_any;
 
 /// Options whose value is code.
 const CODE: &str = "-c -e -q -Q -x --command --query --execute --exec --sql --eval --statement --stmt --cmd -s --script";
@@ -20,10 +21,6 @@ const VERBS: &str = "drop truncate delete update alter grant revoke insert creat
 /// Most arguments that are looked at.
 const ARGS: usize = 512;
 
-fn is(table: &str, word: &str) -> bool {
-    table.split_ascii_whitespace().any(|entry| entry == word)
-}
-
 /// What statements of SQL on the line would do. Text elsewhere is only text: `note 'drop table x'`.
 pub(super) fn statements(args: &[Arg]) -> Vec<Effect> {
     let mut said = false;
@@ -34,12 +31,12 @@ pub(super) fn statements(args: &[Arg]) -> Vec<Effect> {
             Some((name, value)) if name.starts_with('-') => (name, value),
             _ => (before, arg.text.as_str()),
         };
-        if (said || is(CODE, name)) && sqlish(value) {
+        if (said || is_any(CODE, name)) && sqlish(value) {
             let found = sql::statements(value, "sql").into_iter();
             let found = found.filter(|effect| effect.harm >= Harm::Medium);
             effects.extend(found.map(|effect| effect.at(arg.span)));
         }
-        said |= is(SAYS, &arg.text);
+        said |= is_any(SAYS, &arg.text);
         before = arg.text.as_str();
     }
     effects
@@ -48,7 +45,7 @@ pub(super) fn statements(args: &[Arg]) -> Vec<Effect> {
 /// Whether a text begins as a statement does.
 fn sqlish(text: &str) -> bool {
     let first = text.split_ascii_whitespace().next().unwrap_or_default();
-    first.len() < text.trim().len() && is(VERBS, &first.to_ascii_lowercase())
+    first.len() < text.trim().len() && is_any(VERBS, &first.to_ascii_lowercase())
 }
 
 /// Commands that it would run: words after `--`, shell after an option that says so.
@@ -64,9 +61,9 @@ pub(super) fn commands(args: &[Arg]) -> Vec<Run> {
         });
     }
     let before = args.get(..dashes.unwrap_or(args.len())).unwrap_or(args);
-    let each = before.iter().any(|arg| is(EACH, &arg.text));
+    let each = before.iter().any(|arg| is_any(EACH, &arg.text));
     let shell = before.windows(2).filter_map(|pair| match pair {
-        [option, value] if is(SHELL, &option.text) => Some(value),
+        [option, value] if is_any(SHELL, &option.text) => Some(value),
         [option, value] if each && option.text == "-c" => Some(value),
         _ => None,
     });

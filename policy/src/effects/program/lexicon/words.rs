@@ -7,6 +7,7 @@
 
 use super::super::options::Options;
 use crate::effects::word::Arg;
+use crate::list::is_any;
 
 /// How many operands may be sub-commands.
 const OPERANDS: usize = 4;
@@ -142,7 +143,7 @@ pub(super) struct Said {
 impl Said {
     pub(super) fn read(tool: &str, options: &Options, args: &[Arg]) -> Self {
         let words = words(tool, &options.operands, args);
-        let any = |table: &str| words.iter().any(|word| is(table, word));
+        let any = |table: &str| words.iter().any(|word| is_any(table, word));
         let flag = |table: &str| {
             let flags: Vec<&str> = table.split_ascii_whitespace().collect();
             options.has_exactly(&flags)
@@ -152,7 +153,7 @@ impl Said {
         let names = options.operands.iter().take(8).map(|arg| arg.text.as_str());
         let production = values.chain(names).any(|text| {
             let mut parts = text.split(|c: char| !c.is_ascii_alphanumeric());
-            parts.any(|part| is(PRODUCTION, &part.to_ascii_lowercase()))
+            parts.any(|part| is_any(PRODUCTION, &part.to_ascii_lowercase()))
         });
         let production = production || flag("--prod --production");
         let verb = verb(&words, options);
@@ -232,11 +233,11 @@ fn verb(words: &[String], options: &Options) -> Verb {
         (DISRUPT, Verb::Disrupts),
     ];
     let found = words.iter().find_map(|word| {
-        let table = tables.iter().find(|(table, _)| is(table, word));
+        let table = tables.iter().find(|(table, _)| is_any(table, word));
         table.map(|(_, verb)| *verb)
     });
     // `release list` looks, whatever a release is.
-    let looks = words.iter().any(|word| is(LOOK, word));
+    let looks = words.iter().any(|word| is_any(LOOK, word));
     match found {
         Some(Verb::Issues | Verb::Publishes | Verb::Disrupts) if looks => Verb::Looks,
         Some(verb) => verb,
@@ -267,7 +268,9 @@ fn deleting(option: &str) -> bool {
     let long = option.trim_start_matches('-');
     let words = || long.split('-');
     let verb = words().next().unwrap_or_default();
-    long.len() > 1 && is(DELETING, verb) && !words().any(|word| is(CHEAP, word) || is(AGAIN, word))
+    long.len() > 1
+        && is_any(DELETING, verb)
+        && !words().any(|word| is_any(CHEAP, word) || is_any(AGAIN, word))
 }
 
 /// Whether sub-commands say that a protection is switched off, whatever else the tool is for.
@@ -279,18 +282,14 @@ pub(super) fn switches_off(sub_commands: &[String]) -> bool {
         }
         split(word, &mut words);
     }
-    let any = |table: &str| words.iter().any(|word| is(table, word));
-    let looks = words.first().is_some_and(|word| is(LOOK, word));
+    let any = |table: &str| words.iter().any(|word| is_any(table, word));
+    let looks = words.first().is_some_and(|word| is_any(LOOK, word));
     !looks && any(SWITCH) && any(GUARD)
 }
 
 /// Whether a sub-command leaves no doubt that it takes away.
 pub(super) fn deletes(word: &str) -> bool {
-    is(DESTROY, word) || is(DELETE, word) || is("rm remove unregister erase", word)
-}
-
-fn is(table: &str, word: &str) -> bool {
-    table.split_ascii_whitespace().any(|entry| entry == word)
+    is_any(DESTROY, word) || is_any(DELETE, word) || is_any("rm remove unregister erase", word)
 }
 
 /// The words of the program's name and of its sub-commands, in small letters.
@@ -301,7 +300,7 @@ fn words(tool: &str, operands: &[&Arg], args: &[Arg]) -> Vec<String> {
     if name.len() <= LONG {
         split(name, &mut words);
         // A name of one word is a name, not a verb: `stop`, but also `drop`, `format`.
-        if words.len() < 2 && !is(DESTROY, name) {
+        if words.len() < 2 && !is_any(DESTROY, name) {
             words.clear();
         }
     }
@@ -321,7 +320,7 @@ fn words(tool: &str, operands: &[&Arg], args: &[Arg]) -> Vec<String> {
 /// Whether the verb that deletes has a word before it that says what: `widget delete`.
 fn nested(operands: &[&Arg], args: &[Arg]) -> bool {
     let words = words("", operands, args);
-    let verb = words.iter().position(|word| is(DELETE, word));
+    let verb = words.iter().position(|word| is_any(DELETE, word));
     verb.is_some_and(|at| at > 0)
 }
 
@@ -346,7 +345,9 @@ fn method(text: &str) -> Option<&str> {
 
 /// Whether a word may be a sub-command.
 fn bare(text: &str) -> bool {
-    let file = text.rsplit_once('.').is_some_and(|(_, end)| is(FILES, end));
+    let file = text
+        .rsplit_once('.')
+        .is_some_and(|(_, end)| is_any(FILES, end));
     let plain = |c: char| c.is_ascii_alphanumeric() || ":_.-".contains(c);
     !file
         && text.len() <= LONG
@@ -366,7 +367,7 @@ fn split(text: &str, words: &mut Vec<String>) {
         if ends && !word.is_empty() {
             let word = std::mem::take(&mut word);
             // `project-info remove`: within a name it is no verb.
-            if !(hyphen && words.len() > start && is(LOOK, &word)) {
+            if !(hyphen && words.len() > start && is_any(LOOK, &word)) {
                 push(word, words);
             }
             hyphen = c == '-';
@@ -376,7 +377,7 @@ fn split(text: &str, words: &mut Vec<String>) {
             word.push(c.to_ascii_lowercase());
         }
     }
-    if !(word.is_empty() || (hyphen && words.len() > start && is(LOOK, &word))) {
+    if !(word.is_empty() || (hyphen && words.len() > start && is_any(LOOK, &word))) {
         push(word, words);
     }
 }
@@ -386,7 +387,7 @@ fn push(word: String, words: &mut Vec<String>) {
     let joined = "delete remove destroy drop purge erase wipe clear rm del terminate";
     let parts = joined.split(' ').find_map(|verb| {
         let object = word.strip_prefix(verb)?;
-        (is(PRECIOUS, object) || is(ALL, object)).then_some((verb, object))
+        (is_any(PRECIOUS, object) || is_any(ALL, object)).then_some((verb, object))
     });
     match parts {
         Some((verb, object)) => words.extend([verb.to_owned(), object.to_owned()]),

@@ -4,12 +4,13 @@
 use super::super::super::word::{Arg, Stream};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::options::Options;
-use super::super::system::rows::{is_any, scan};
+use super::super::system::rows::scan;
 use super::super::{Call, Outcome, Run};
 use super::exchange::Exchange;
 use super::http::with;
 use super::payload::{body_file, sending};
 use super::url::Url;
+use crate::list::is_any;
 
 /// The commands of this file.
 pub(super) fn run(call: &Call) -> Outcome {

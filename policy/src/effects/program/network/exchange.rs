@@ -4,10 +4,10 @@
 use super::super::super::word::{Arg, Stream, Taint};
 use super::super::super::{Effect, Harm, Kind, Span, Target};
 use super::super::files::{place, whole, write_to};
-use super::super::system::rows::is_any;
 use super::super::{Call, Outcome};
 use super::payload::{body, credential};
 use super::url::{Near, Url};
+use crate::list::is_any;
 
 /// Most URLs of one command that are looked at.
 const URLS: usize = 64;

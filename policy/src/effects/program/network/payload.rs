@@ -5,8 +5,8 @@ use super::super::super::word::{Arg, Taint, UNKNOWN};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::Call;
 use super::super::files::{content, name};
-use super::super::system::rows::is_any;
 use super::url::{Near, Url};
+use crate::list::is_any;
 
 /// What sending something to somebody comes to.
 pub(super) fn sending(to: &Url, taint: &Taint) -> Effect {

@@ -3,10 +3,11 @@
 
 use super::super::super::word::{Arg, Stream};
 use super::super::super::{Effect, Harm, Kind, Target};
-use super::super::system::rows::{is_any, scan};
+use super::super::system::rows::scan;
 use super::super::{Call, Outcome, Run};
 use super::payload::sending;
 use super::url::{Near, Url, near};
+use crate::list::is_any;
 
 /// What opening `/dev/tcp/host/port` comes to; nothing for another path.
 #[must_use]

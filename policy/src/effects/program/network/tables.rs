@@ -5,6 +5,7 @@ use super::super::super::{Harm, Kind};
 use super::super::system::rows::{self, Row, look, row};
 use super::super::{Call, Outcome};
 use super::url::{Near, Url};
+use crate::list::is_any;
 use Harm::{Critical, High, Low, Medium};
 use Kind::{Connect, Disrupt, Escalate, Persist, Publish, Read, Write};
 
@@ -61,7 +62,7 @@ const BY_HOST: &str = "nmap zenmap ab wrk wrk2 hey siege vegeta bombardier oha k
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
-    if rows::is_any(BY_HOST, call.name) {
+    if is_any(BY_HOST, call.name) {
         return Some(by_host(call));
     }
     if matches!(call.name, "code" | "code-insiders")

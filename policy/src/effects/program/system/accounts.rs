@@ -3,7 +3,8 @@
 
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::{Call, Outcome};
-use super::rows::{self, Row, is_any, look, row, scan};
+use super::rows::{self, Row, look, row, scan};
+use crate::list::is_any;
 use Harm::{Critical, High, Low, Medium};
 use Kind::{Delete, Disrupt, Escalate, Persist, TouchSecret, Write};
 

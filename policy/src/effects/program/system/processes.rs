@@ -5,8 +5,9 @@ use super::super::super::word::Arg;
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::options::Options;
 use super::super::{Call, Outcome};
-use super::rows::{exactly, is_any, scan};
+use super::rows::{exactly, scan};
 use super::services::is_critical;
+use crate::list::is_any;
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {

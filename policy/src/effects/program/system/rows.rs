@@ -17,6 +17,7 @@
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::options::Options;
 use super::super::{Call, Outcome};
+use crate::list::is_any;
 
 /// One row of a table.
 #[derive(Clone, Copy, Debug)]
@@ -158,9 +159,4 @@ pub(in super::super) fn scan<'a>(call: &Call<'a>, valued: &str) -> Options<'a> {
 pub(in super::super) fn exactly(options: &Options, names: &str) -> bool {
     let mut names = names.split_ascii_whitespace();
     names.any(|name| options.has_exactly(&[name]))
-}
-
-/// Whether a list apart by white space has a word.
-pub(in super::super) fn is_any(list: &str, name: &str) -> bool {
-    list.split_ascii_whitespace().any(|word| word == name)
 }

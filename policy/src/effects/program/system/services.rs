@@ -5,7 +5,8 @@
 use super::super::super::word::Arg;
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::{Call, Outcome};
-use super::rows::{is_any, scan};
+use super::rows::scan;
+use crate::list::is_any;
 
 /// Services without which nobody gets in, nothing is protected or nothing else runs.
 const CRITICAL: &str = "ssh sshd dropbear networking network networkmanager systemd-networkd systemd-resolved resolvconf \

@@ -2,9 +2,10 @@
 //! Wrappers that change the environment of a command: `env`, `cross-env`, `dotenv`.
 
 use super::super::{Call, Outcome};
-use super::{after_assignments, among, assigns, front, joined, like, runs, shell};
+use super::{after_assignments, assigns, front, joined, like, runs, shell};
 use crate::effects::word::Arg;
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Variables that make a program load or run other code.
 const LOADERS: &str =
@@ -93,7 +94,7 @@ fn assigned(call: &Call, words: &[Arg]) -> Outcome {
 fn loaders(words: &[Arg], out: &mut Outcome) {
     for word in words.iter().filter(|word| assigns(word)) {
         let (name, value) = word.text.split_once('=').unwrap_or_default();
-        if among(LOADERS, name) && !value.is_empty() {
+        if is_any(LOADERS, name) && !value.is_empty() {
             let target = Target::Program(value.to_owned());
             let effect = Effect::new(
                 Kind::Execute,

@@ -2,9 +2,10 @@
 //! Wrappers that fetch a package and run a program of it: `npx`, `uvx`, `pipx run`.
 
 use super::super::{Call, Outcome, Run};
-use super::{among, command, front, like, shell};
+use super::{command, front, like, shell};
 use crate::effects::word::Arg;
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Packages that many projects run this way.
 const KNOWN: &str = "
@@ -28,7 +29,7 @@ const KNOWN: &str = "
 
 /// Whether it is a tool that many projects run this way.
 pub(in super::super) fn is_known_tool(name: &str) -> bool {
-    among(KNOWN, name)
+    is_any(KNOWN, name)
 }
 
 /// What it would do, or nothing when the program or subcommand is none of these.
@@ -143,7 +144,7 @@ fn install(call: &Call, package: &Arg, out: &mut Outcome) {
     } else if package.is_unknown() {
         let why = "runs a package whose name is known only then";
         (Kind::Execute, Harm::Medium, why)
-    } else if among(KNOWN, program(text)) || known_scope(text) {
+    } else if is_any(KNOWN, program(text)) || known_scope(text) {
         (
             Kind::Install,
             Harm::Low,
@@ -169,5 +170,5 @@ fn known_scope(package: &str) -> bool {
     let scope = package
         .strip_prefix('@')
         .and_then(|rest| rest.split_once('/'));
-    scope.is_some_and(|(scope, _)| among(scopes, scope))
+    scope.is_some_and(|(scope, _)| is_any(scopes, scope))
 }

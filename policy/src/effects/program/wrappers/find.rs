@@ -11,6 +11,7 @@ use super::like;
 use crate::effects::place::{Area, Place};
 use crate::effects::word::{Arg, Stream, UNKNOWN};
 use crate::effects::{Effect, Harm, Kind};
+use crate::list::is_any;
 
 /// Most commands of one `find` that are followed.
 const RUNS: usize = 16;
@@ -138,7 +139,7 @@ fn read(args: &[Arg]) -> Expression<'_> {
             }
             "-empty" if !was_negated => found.narrow = Narrow::Empty.max(found.narrow),
             "-nouser" | "-nogroup" => found.narrow = Narrow::Kind.max(found.narrow),
-            word if super::among(NAMES, word) => {
+            word if is_any(NAMES, word) => {
                 let pattern = next(&mut rest).map_or("", |arg| arg.text.as_str());
                 let anything = pattern.trim_matches(['*', '.', '?', '/']).is_empty();
                 if !was_negated && !anything {
@@ -146,11 +147,11 @@ fn read(args: &[Arg]) -> Expression<'_> {
                     found.name = Some(pattern);
                 }
             }
-            word if super::among(KINDS, word) || word.starts_with("-newer") => {
+            word if is_any(KINDS, word) || word.starts_with("-newer") => {
                 next(&mut rest);
                 found.narrow = Narrow::Kind.max(found.narrow);
             }
-            word if super::among(VALUED, word) => {
+            word if is_any(VALUED, word) => {
                 next(&mut rest);
             }
             _ => {}

@@ -167,8 +167,3 @@ fn piped(stdin: &Stream) -> bool {
     let nothing = stdin.text.as_deref().map(str::trim) == Some("");
     !nothing
 }
-
-/// Whether a table of words has one.
-fn among(table: &str, word: &str) -> bool {
-    table.split_ascii_whitespace().any(|one| one == word)
-}

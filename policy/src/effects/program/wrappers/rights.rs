@@ -3,9 +3,10 @@
 
 use super::super::filters::input::written;
 use super::super::{Call, Outcome, Run};
-use super::{after_assignments, among, command, front, like, piped, runs, shell};
+use super::{after_assignments, command, front, like, piped, runs, shell};
 use crate::effects::word::Arg;
 use crate::effects::{Effect, Harm, Kind, Target};
+use crate::list::is_any;
 
 /// Programs that, run as root, are a way to do anything unseen.
 const SHELLS: &str = "sh bash dash zsh ksh ash fish csh tcsh su login";
@@ -84,7 +85,7 @@ fn as_other(call: &Call, valued: &str) -> Outcome {
     };
     let program = first.text.rsplit('/').next().unwrap_or_default();
     // `sudo bash` and `sudo su` open a shell, `sudo bash -c …` and `sudo bash x.sh` do not.
-    let bare = among(SHELLS, program)
+    let bare = is_any(SHELLS, program)
         && words
             .iter()
             .skip(1)
@@ -265,10 +266,10 @@ fn contained(call: &Call) -> Outcome {
         if arg.text == "--" {
             break;
         }
-        at += if among(two, &arg.text) {
+        at += if is_any(two, &arg.text) {
             2
         } else {
-            usize::from(among(one, &arg.text))
+            usize::from(is_any(one, &arg.text))
         };
     }
     runs(call, call.args.get(at..).unwrap_or_default())
