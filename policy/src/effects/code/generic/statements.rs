@@ -198,17 +198,7 @@ impl Parser {
         }
         self.eat_word(&["do"]);
         self.lines();
-        let body = if self.eat("{") {
-            let body = self.statements(&["}"]);
-            self.eat("}");
-            body
-        } else if self.dialect.ends {
-            let body = self.statements(&["end"]);
-            self.eat_word(&["end"]);
-            body
-        } else {
-            vec![self.statement()]
-        };
+        let body = self.body().unwrap_or_else(|| vec![self.statement()]);
         if names.is_empty() {
             names.push(Expr::Name("$_".to_owned()));
         }
@@ -270,6 +260,21 @@ impl Parser {
         params
     }
 
+    /// Statements in braces, or up to `end` where the language has that; nothing when neither.
+    fn body(&mut self) -> Option<Vec<Expr>> {
+        if self.eat("{") {
+            let body = self.statements(&["}"]);
+            self.eat("}");
+            Some(body)
+        } else if self.dialect.ends {
+            let body = self.statements(&["end"]);
+            self.eat_word(&["end"]);
+            Some(body)
+        } else {
+            None
+        }
+    }
+
     /// What a function does.
     pub(super) fn function(&mut self, params: Vec<(String, Option<Expr>)>) -> Expr {
         // What a function of PHP sees from outside, and its arrow.
@@ -278,17 +283,8 @@ impl Parser {
         }
         self.eat("=>");
         self.lines();
-        let body = if self.eat("{") {
-            let body = self.statements(&["}"]);
-            self.eat("}");
-            body
-        } else if self.dialect.ends {
-            let body = self.statements(&["end"]);
-            self.eat_word(&["end"]);
-            body
-        } else {
-            vec![Expr::Return(Box::new(self.expression()))]
-        };
+        let body = self.body();
+        let body = body.unwrap_or_else(|| vec![Expr::Return(Box::new(self.expression()))]);
         Expr::Function(Rc::new(Function { params, body }))
     }
 }
