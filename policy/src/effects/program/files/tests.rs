@@ -4,7 +4,7 @@
 use super::super::super::place::Setting;
 use super::super::super::word::{Arg, Stream, Taint, UNKNOWN};
 use super::super::super::{Harm, Kind};
-use super::super::{Call, NoFiles, Outcome, files, network, system};
+use super::super::{Call, NoFiles, Outcome, files, network, system, wrappers};
 use super::*;
 
 /// Runs a line of words apart by white space, quotes around one that has some. `$X` is known only
@@ -24,6 +24,7 @@ pub(in super::super) fn outcome(line: &str, stdin: &Stream) -> Outcome {
     files::run(&call)
         .or_else(|| network::run(&call))
         .or_else(|| system::run(&call))
+        .or_else(|| wrappers::run(&call))
         .unwrap_or_default()
 }
 
@@ -67,7 +68,7 @@ fn word_of(text: &str) -> Arg {
 
 /// The worst harm of a line.
 pub(in super::super) fn worst(line: &str) -> Harm {
-    let outcome = outcome(line, &Stream::default());
+    let outcome = outcome(line, &Stream::empty());
     let harms = outcome.effects.iter().map(|effect| effect.harm);
     harms.max().unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use super::super::options::Options;
 use super::super::system::rows::scan;
 use super::super::{Call, Outcome, Run};
 use super::clients::{script_deletes, script_sends};
+use super::payload::connects;
 use super::remote::commands;
 use super::url::{Near, near};
 
@@ -35,22 +36,6 @@ fn host(text: &str) -> Option<String> {
     }
     let host = before.rsplit('@').next().unwrap_or_default();
     Some(host.to_ascii_lowercase())
-}
-
-fn connects(host: &str) -> Effect {
-    let harm = if near(host) == Near::Local {
-        Harm::None
-    } else {
-        Harm::Low
-    };
-    let target = Target::Host(host.to_owned());
-    Effect::new(
-        Kind::Connect,
-        harm,
-        target,
-        "network:connect",
-        "speaks to a host",
-    )
 }
 
 /// A local path that goes to another machine.

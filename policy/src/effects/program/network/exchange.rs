@@ -5,7 +5,7 @@ use super::super::super::word::{Arg, Stream, Taint};
 use super::super::super::{Effect, Harm, Kind, Span, Target};
 use super::super::files::{place, whole, write_to};
 use super::super::{Call, Outcome};
-use super::payload::{body, credential};
+use super::payload::{body, connects, credential};
 use super::url::{Near, Url};
 use crate::list::is_any;
 
@@ -99,11 +99,7 @@ impl Exchange {
             outcome.add(metadata(url), arg);
         }
         let host = Target::Host(url.host.clone());
-        let local = url.near() == Near::Local;
-        let harm = if local { Harm::None } else { Harm::Low };
-        let why = "speaks to a host";
-        let connect = Effect::new(Kind::Connect, harm, host.clone(), "network:connect", why);
-        outcome.add(connect, arg);
+        outcome.add(connects(&url.host), arg);
         self.carried(url, arg, outcome);
         if let Some(effect) = self.asked(url) {
             outcome.add(effect, arg);

@@ -18,6 +18,7 @@ mod url;
 
 use super::{Call, Outcome};
 
+pub(super) use remote::client as ssh_client;
 pub use sockets::dev_tcp;
 
 /// What it would do, or nothing when the program is none of these.
@@ -28,8 +29,7 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
         | "links" | "elinks" | "fetch" | "ftp" | "lftp" | "tftp" | "ncftpput" | "ncftpget"
         | "websocat" | "wscat" | "whois" => clients::run,
         "scp" | "sftp" | "rsync" | "pscp" | "psftp" | "rcp" => copy::run,
-        "ssh" | "autossh" | "slogin" | "ssh-copy-id" | "ssh-keygen" | "ssh-add" | "ssh-keyscan"
-        | "sshfs" | "mosh" | "plink" => remote::run,
+        "ssh-copy-id" | "ssh-keygen" | "ssh-add" | "ssh-keyscan" | "sshfs" => remote::run,
         "nc" | "ncat" | "netcat" | "nc.traditional" | "nc.openbsd" | "pwncat" | "socat"
         | "telnet" => sockets::run,
         "openssl" => return sockets::openssl(call),

@@ -5,8 +5,17 @@ use super::super::super::word::{Arg, Taint, UNKNOWN};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::Call;
 use super::super::files::{content, name};
-use super::url::{Near, Url};
+use super::url::{Near, Url, near};
 use crate::list::is_any;
+
+/// A connection to a host; to this machine it is nothing.
+pub(super) fn connects(host: &str) -> Effect {
+    let local = near(host) == Near::Local;
+    let harm = if local { Harm::None } else { Harm::Low };
+    let target = Target::Host(host.to_owned());
+    let why = "speaks to a host";
+    Effect::new(Kind::Connect, harm, target, "network:connect", why)
+}
 
 /// What sending something to somebody comes to.
 pub(super) fn sending(to: &Url, taint: &Taint) -> Effect {

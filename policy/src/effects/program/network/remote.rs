@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The secure shell without what it runs: connections, tunnels, keys.
+//! The secure shell without what it runs elsewhere: tunnels, commands of the client, keys.
 //!
-//! The command of `ssh host command` is followed by `wrappers`.
+//! `wrappers` takes `ssh host command` apart and follows the command.
 
 use super::super::super::word::{Arg, Stream};
 use super::super::super::{Effect, Harm, Kind, Target};
@@ -9,13 +9,6 @@ use super::super::files::{place, whole};
 use super::super::options::Options;
 use super::super::system::rows::scan;
 use super::super::{Call, Outcome, Run};
-use super::url::{Near, near};
-
-/// Options of `ssh` that take a value.
-pub(super) const SSH: &[&str] = &[
-    "-b", "-c", "-D", "-E", "-e", "-F", "-I", "-i", "-J", "-L", "-l", "-m", "-O", "-o", "-p", "-P",
-    "-Q", "-R", "-S", "-W", "-w", "-B", "-M", "--ssh",
-];
 
 /// The commands of this file.
 pub(super) fn run(call: &Call) -> Outcome {
@@ -24,58 +17,14 @@ pub(super) fn run(call: &Call) -> Outcome {
         "ssh-keygen" => keygen(call),
         "ssh-add" => add(call),
         "ssh-keyscan" => keyscan(call),
-        "sshfs" => mount(call),
-        _ => connect(call),
+        _ => mount(call),
     }
 }
 
-fn connect(call: &Call) -> Outcome {
-    let valued: Vec<&str> = match call.name {
-        // `-M` is a flag of ssh itself.
-        "autossh" => SSH.to_vec(),
-        _ => SSH.iter().copied().filter(|name| *name != "-M").collect(),
-    };
-    let options = Options::scan(call.args, &valued);
-    let mut outcome = Outcome::default();
-    if options.has_exactly(&["-V", "-G", "-Q", "-O"]) {
-        return outcome;
-    }
-    commands(&options, &mut outcome);
-    let Some(to) = options.operands.first() else {
-        return outcome;
-    };
-    let host = to.text.strip_prefix("ssh://").unwrap_or(&to.text);
-    let host = host
-        .rsplit('@')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let harm = if near(&host) == Near::Local {
-        Harm::None
-    } else {
-        Harm::Low
-    };
-    let target = Target::Host(host.clone());
-    outcome.add(
-        Effect::new(
-            Kind::Connect,
-            harm,
-            target,
-            "ssh:connect",
-            "speaks to a host",
-        ),
-        to,
-    );
-    tunnels(&options, &host, &mut outcome);
-    if call.stdin.taint.secret.is_some() || call.stdin.taint.file.is_some() {
-        let url = super::url::Url {
-            host: host.clone(),
-            ..super::url::Url::default()
-        };
-        outcome.add(super::payload::sending(&url, &call.stdin.taint), to);
-    }
-    outcome.stdout.taint.network = Some(host);
-    outcome
+/// What the options of `ssh` itself do on this machine.
+pub(in super::super) fn client(options: &Options, host: &str, outcome: &mut Outcome) {
+    tunnels(options, host, outcome);
+    commands(options, outcome);
 }
 
 /// Ports that would be opened in one direction or the other.
@@ -161,17 +110,15 @@ pub(super) fn commands(options: &Options, outcome: &mut Outcome) {
             Effect::new(Kind::Execute, harm, target, "ssh:runs", why),
             arg,
         );
-        if !usual {
-            outcome.runs.push(Run::Shell {
-                text: Arg {
-                    text: text.trim().to_owned(),
-                    ..(*arg).clone()
-                },
-                arguments: Vec::new(),
-                stdin: Stream::default(),
-                host: None,
-            });
-        }
+        outcome.runs.push(Run::Shell {
+            text: Arg {
+                text: text.trim().to_owned(),
+                ..(*arg).clone()
+            },
+            arguments: Vec::new(),
+            stdin: Stream::default(),
+            host: None,
+        });
     }
 }
 

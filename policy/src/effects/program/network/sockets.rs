@@ -5,7 +5,7 @@ use super::super::super::word::{Arg, Stream};
 use super::super::super::{Effect, Harm, Kind, Target};
 use super::super::system::rows::scan;
 use super::super::{Call, Outcome, Run};
-use super::payload::sending;
+use super::payload::{connects, sending};
 use super::url::{Near, Url, near};
 use crate::list::is_any;
 
@@ -129,19 +129,7 @@ fn connection(call: &Call, host: &str, scans: bool, outcome: &mut Outcome) {
         ..Url::default()
     };
     let effect = if scans || call.stdin.text.as_deref() == Some("") {
-        let harm = if url.near() == Near::Local {
-            Harm::None
-        } else {
-            Harm::Low
-        };
-        let target = Target::Host(host.to_owned());
-        Effect::new(
-            Kind::Connect,
-            harm,
-            target,
-            "network:connect",
-            "speaks to a host",
-        )
+        connects(host)
     } else {
         sending(&url, &call.stdin.taint)
     };

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Wrappers that run a command elsewhere: `ssh`, `docker exec`, `kubectl exec`.
 
+use super::super::network::ssh_client;
 use super::super::options::Options;
 use super::super::{Call, Outcome, Run};
-use super::{front, joined, like, piped, shell};
+use super::{front, joined, like, piped};
 use crate::effects::word::{Arg, Stream, Taint};
 use crate::effects::{Effect, Harm, Kind, Target};
 
 /// What it would do, or nothing when the program is none of these.
 pub(super) fn run(call: &Call) -> Option<Outcome> {
     match call.name {
-        "ssh" | "autossh" | "slogin" => Some(ssh(call)),
+        "ssh" | "autossh" | "slogin" | "plink" => Some(ssh(call)),
         "mosh" => Some(mosh(call)),
         "docker" | "podman" | "nerdctl" | "docker-compose" | "podman-compose" | "finch" => {
             container(call)
@@ -107,13 +108,14 @@ fn ssh(call: &Call) -> Outcome {
     let valued = valued.as_str();
     let first = front(call.args, valued);
     let mut out = Outcome::default();
-    options(call, &first.options, &mut out);
     let Some((host, rest)) = first.rest.split_first() else {
+        ssh_client(&first.options, "", &mut out);
         return out;
     };
+    ssh_client(&first.options, &host.text, &mut out);
     // Options may follow the host as well.
     let second = front(rest, valued);
-    options(call, &second.options, &mut out);
+    ssh_client(&second.options, &host.text, &mut out);
     let quiet = |options: &Options| options.has_exactly(&["-N", "-O", "-W", "-Q", "-V"]);
     if quiet(&first.options) || quiet(&second.options) {
         let nothing = Stream::empty();
@@ -130,34 +132,6 @@ fn ssh(call: &Call) -> Outcome {
         on_host(call, host, second.rest, &mut out);
     }
     out
-}
-
-/// Tunnels, and commands that options of `ssh` run here.
-fn options(call: &Call, options: &Options, out: &mut Outcome) {
-    for (name, arg, value) in &options.options {
-        let Some(arg) = *arg else { continue };
-        match name.as_str() {
-            "-R" | "-w" => out.add(
-                Effect::new(
-                    Kind::Connect,
-                    Harm::High,
-                    Target::Host(value.clone()),
-                    "ssh:tunnel",
-                    "lets the other machine reach into this network",
-                ),
-                arg,
-            ),
-            "-o" => {
-                let (key, text) = value.split_once(['=', ' ']).unwrap_or((value, ""));
-                let runs = ["proxycommand", "localcommand", "knownhostscommand"];
-                let text = text.trim();
-                if runs.contains(&key.trim().to_ascii_lowercase().as_str()) && text != "none" {
-                    out.runs.push(shell(like(arg, text), call.stdin.clone()));
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 fn mosh(call: &Call) -> Outcome {
