@@ -81,14 +81,7 @@ pub fn load(
     workspace: Option<&Path>,
     model: Model,
 ) -> Result<InForce, PolicyError> {
-    let operator = folder(folders);
-    // Not being allowed to look is not the same as nothing being there.
-    if let Err(source) = fs::symlink_metadata(SYSTEM)
-        && source.kind() != io::ErrorKind::NotFound
-    {
-        let path = PathBuf::from(SYSTEM);
-        return Err(PolicyError::Read { path, source });
-    }
+    let operator = folder(folders)?;
     let mut more = Vec::new();
     if operator == Path::new(SYSTEM) {
         more = listed(&folders.config.join("policy"), "cedar")?;
@@ -169,13 +162,20 @@ pub fn examples_in(path: &Path) -> Result<Vec<Example>, PolicyError> {
 }
 
 /// The folder of the operator's policies for this user.
-#[must_use]
-pub fn folder(folders: &Folders) -> PathBuf {
-    let system = Path::new(SYSTEM);
-    if system.is_dir() {
-        system.to_owned()
-    } else {
-        folders.config.join("policy")
+///
+/// # Errors
+///
+/// Not being allowed to look is not the same as nothing being there.
+pub fn folder(folders: &Folders) -> Result<PathBuf, PolicyError> {
+    let system = PathBuf::from(SYSTEM);
+    match fs::symlink_metadata(&system) {
+        Ok(_) if system.is_dir() => Ok(system),
+        Ok(_) => Ok(folders.config.join("policy")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(folders.config.join("policy")),
+        Err(source) => Err(PolicyError::Read {
+            path: system,
+            source,
+        }),
     }
 }
 

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Init {
 
 impl Init {
     pub(in crate::cli) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
-        let folder = self.folder.unwrap_or_else(|| policies::folder(folders));
+        let folder = self.folder.map_or_else(|| policies::folder(folders), Ok)?;
         let files = [POLICY, LIMITS, TESTS];
         // All or nothing: what is there stays as it is.
         for file in files {

@@ -36,7 +36,7 @@ pub(in crate::cli) struct Test {
 
 impl Test {
     pub(in crate::cli) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
-        let path = self.path.unwrap_or_else(|| policies::folder(folders));
+        let path = self.path.map_or_else(|| policies::folder(folders), Ok)?;
         let judged_by = policies::is_policies(&path).then(|| path.clone());
         let path = if path.join("tests").is_dir() {
             path.join("tests")
