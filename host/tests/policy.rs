@@ -186,6 +186,13 @@ fn a_workspace_gives_scripts_and_counts() {
     assert_eq!(check("make reset")["verdict"], "ask");
     let blast = &check("rm -rf src")["blast_radius"];
     assert_eq!(blast["deletes"][0]["files"], 1, "{blast}");
+    // What is explained is what was weighed, the reach too.
+    let explain = ["policy", "explain", "--json"];
+    let command = ["--", "rm -rf src"];
+    let within = [&explain[..], &["--workspace", work], &command].concat();
+    let bare = [&explain[..], &command].concat();
+    let extras = |words: &[&str]| user.json(words)["features"]["shared"]["extras"].clone();
+    assert_ne!(extras(&within), extras(&bare));
 }
 
 /// Asserts that each command line has its code and one line on stderr, with these words in it.

@@ -6,7 +6,7 @@ use crate::action::{Action, Plan, reasoning};
 use crate::blast::{self, Blast, Recovery, Workspace};
 use crate::effects::shell::Ground;
 use crate::effects::{Analysis, intent};
-use crate::risk::{self, Context, Declared, Inputs, Model, Reach, Risk, State};
+use crate::risk::{self, Context, Declared, Features, Inputs, Model, Reach, Risk, State};
 use crate::verdict::facts::{self, Bps, Count, Facts};
 use crate::verdict::{Decision, Engine, Limits, LoadError, Verdict};
 
@@ -42,6 +42,8 @@ pub struct Judgement {
     pub analysis: Analysis,
     /// How far that reaches, when there was a workspace to count in.
     pub blast: Option<Blast>,
+    /// What the model weighed.
+    pub features: Features,
     /// How likely a person would refuse.
     pub risk: Risk,
     /// What the policies were asked.
@@ -176,14 +178,13 @@ impl Judge {
             plan: planned.whole,
             declared: around.declared,
         };
-        let risk = risk::assess(
-            &self.model,
-            &Inputs {
-                analysis: &analysis,
-                reach: reach.as_ref(),
-                context,
-            },
-        );
+        let inputs = Inputs {
+            analysis: &analysis,
+            reach: reach.as_ref(),
+            context,
+        };
+        let features = Features::of(&inputs, self.model.salt());
+        let risk = self.model.assess(&features);
         let mut facts = Facts::of(&analysis);
         facts.risk = self.risk_facts(&risk);
         facts.posture = around.posture;
@@ -207,6 +208,7 @@ impl Judge {
         Judgement {
             analysis,
             blast,
+            features,
             risk,
             facts,
             decision,

@@ -189,9 +189,3 @@ fn whole(value: f64) -> u16 {
         }
     })
 }
-
-/// How likely a person would refuse an action.
-#[must_use]
-pub fn assess(model: &Model, inputs: &Inputs) -> Risk {
-    model.assess(&Features::of(inputs, model.salt()))
-}

@@ -34,6 +34,10 @@ pub(super) fn features(effects: Vec<Effect>) -> Features {
     Features::of(&Inputs::of(&analysis(effects, &[])), 0)
 }
 
+fn assess(model: &Model, inputs: &Inputs) -> Risk {
+    model.assess(&Features::of(inputs, model.salt()))
+}
+
 fn risk(effects: Vec<Effect>, findings: &[Hard]) -> Risk {
     let analysis = analysis(effects, findings);
     assess(&Model::first_day(0), &Inputs::of(&analysis))

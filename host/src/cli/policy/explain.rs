@@ -4,7 +4,6 @@
 
 use clap::Args;
 use policy::judge::Judgement;
-use policy::risk::{Features, Inputs};
 use policy::verdict::Engine;
 use serde_json::json;
 
@@ -34,10 +33,9 @@ impl Explain {
             let mut value = shown::json(&intent, &answer);
             let judged = whole(&answer);
             let changes = engine.what_would_change(&judged.facts);
-            let features = Features::of(&Inputs::of(&judged.analysis), in_force.judge.model.salt());
             if let Some(object) = value.as_object_mut() {
                 object.insert("would_change".to_owned(), json!(changes));
-                object.insert("features".to_owned(), json!(features));
+                object.insert("features".to_owned(), json!(judged.features));
                 object.insert("facts".to_owned(), json!(judged.facts));
             }
             say(&value.to_string())?;
