@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -186,6 +187,16 @@ fn a_workspace_gives_scripts_and_counts() {
     assert_eq!(check("make reset")["verdict"], "ask");
     let blast = &check("rm -rf src")["blast_radius"];
     assert_eq!(blast["deletes"][0]["files"], 1, "{blast}");
+    let wide = "@id(\"wide\") @reason(\"two files or more\")
+        forbid (principal, action, resource) when { context.files > 1 };";
+    let wide = user.write("wide.cedar", wide);
+    let within = ["policy", "check", "--workspace", work, "--policy"];
+    let under = |command| {
+        let rest = [wide.to_str().unwrap(), "--", command];
+        user.run(&[&within[..], &rest].concat()).1
+    };
+    assert!(!under("rm -rf src").contains("wide"), "one file");
+    assert!(under("rm -rf src Makefile").starts_with("deny: two files or more"));
     // What is explained is what was weighed, the reach too.
     let explain = ["policy", "explain", "--json"];
     let command = ["--", "rm -rf src"];
@@ -265,6 +276,23 @@ fn policies_that_are_unfit_are_named_with_what_to_do() {
             (&check, 1, "is in the workspace"),
         ],
     );
+}
+
+#[test]
+fn a_folder_of_policies_that_is_not_what_it_seems_judges_nothing() {
+    let user = User::new();
+    let misnamed = user.write("config/ampoule/policy/team.ceder", INSTALLS);
+    let check: &[&str] = &["policy", "check", "--", "ls"];
+    assert_refused(&user, &[(check, 1, "team.ceder is not read")]);
+    let named = misnamed.with_extension("cedar");
+    fs::rename(&misnamed, &named).unwrap();
+    assert_eq!(user.run(check).0, 0);
+    let all = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    all(named.parent().unwrap(), 0o777).unwrap();
+    assert_refused(&user, &[(check, 1, "may be written by everybody")]);
+    all(named.parent().unwrap(), 0o755).unwrap();
+    all(&named, 0o666).unwrap();
+    assert_refused(&user, &[(check, 1, "may be written by everybody")]);
 }
 
 #[test]
