@@ -6,6 +6,7 @@
 
 mod archives;
 mod disks;
+mod loss;
 mod modes;
 mod remove;
 mod traces;
@@ -18,7 +19,8 @@ use super::super::word::{Stream, Taint, UNKNOWN};
 use super::options::Options;
 use super::{Call, Outcome};
 
-pub(super) use remove::{Manner, deleting};
+pub(super) use loss::Manner;
+pub(super) use remove::deleting;
 pub use write::write_to;
 pub(super) use write::{is_disk, placing};
 
