@@ -12,10 +12,11 @@ memory='{"memory_mib":2048,"cpus":2,"scratch_bytes":1073741824}'
 export XDG_DATA_HOME="$data" XDG_STATE_HOME="$work/state" XDG_CACHE_HOME="$work/cache"
 export XDG_RUNTIME_DIR="$work/run" TMPDIR="$work"
 
+# A simulated server can hang a guest: that ends here, and its runs are made in another.
 prepare() {
-  fsck.erofs --extract="$root" "$image" > "$work/unpacked" 2>&1 || { cat "$work/unpacked"; return 1; }
+  timeout -k 5 120 fsck.erofs --extract="$root" "$image" > "$work/unpacked" 2>&1 || { cat "$work/unpacked"; return 1; }
   # Guests start as a task's second one does on a server: from a template.
-  "$binaries/ampoule" template "{\"image\":\"cpython-tests\",\"resources\":$memory}"
+  timeout -k 5 120 "$binaries/ampoule" template "{\"image\":\"cpython-tests\",\"resources\":$memory}"
 }
 
 # In the namespaces. The shell stays as their first process, so that the tests are an ordinary one.

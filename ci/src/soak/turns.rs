@@ -57,7 +57,7 @@ pub(super) fn short() -> Vec<Turn> {
         .filter(|module| SHORT.iter().any(|pattern| module_of(pattern) == **module))
         .map(|module| (*module).to_owned())
         .collect();
-    vec![turn("the short selection", &SHORT, &modules, 5 * 60)]
+    vec![turn("the short selection", &SHORT, &modules, 3 * 60)]
 }
 
 /// One case and nothing else.
