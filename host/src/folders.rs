@@ -4,9 +4,9 @@
 //! | folder | holds |
 //! | --- | --- |
 //! | data | `store/<sha256>`, `images/<name>.json` |
-//! | state | `ampoule.db`, `approvals.db`, `tasks/<id>/` with a task's log |
+//! | state | `ampoule.db`, `approvals.db`, `events/events.jsonl`, `tasks/<id>/` with a task's log |
 //! | cache | `build/`, `workspaces/` |
-//! | runtime | `<id>/` with sockets and locks of one running task |
+//! | runtime | `<id>/` with sockets and locks of one running task, the policy loop's socket |
 
 use std::fs::DirBuilder;
 use std::io;
@@ -14,6 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
 
 /// Why a folder is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ pub enum FolderError {
 }
 
 /// The folders of this user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folders {
     /// Images and kernel.
     pub data: PathBuf,

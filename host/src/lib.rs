@@ -25,6 +25,7 @@ pub mod approvals;
 pub mod cli;
 pub mod copy;
 pub mod doctor;
+pub mod events;
 pub mod folders;
 pub mod image;
 pub mod logs;

@@ -7,6 +7,7 @@ mod approvals;
 mod complaint;
 mod cp;
 mod doctor;
+mod events;
 mod exec;
 mod fork;
 mod image;
@@ -38,6 +39,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::api::ClientError;
 use crate::approvals::ApprovalsError;
 use crate::copy::CopyError;
+use crate::events::EventsError;
 use crate::folders::{FolderError, Folders};
 use crate::image::{ImageError, MakeError};
 use crate::model::ModelError;
@@ -55,7 +57,8 @@ use crate::text::printable;
 const CODES: &str = "\
 Exit codes of run, exec and wait: the command's own, and
   124    the task reached its TTL
-  125    Ampoule could not run it, or the guest failed; the last line on stderr says why
+  125    Ampoule could not run it, the policies or a person refused it, or the guest failed; the
+         last line on stderr says why
   126    the program is there but cannot be executed
   127    there is no such program
   128+n  signal n ended the command (137: also `ampoule kill`, or out of memory)
@@ -91,6 +94,7 @@ enum Command {
     Model(Elsewhere),
     #[command(subcommand)]
     Image(image::Image),
+    Events(events::Events),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     Supervise(supervise::Supervise),
@@ -162,6 +166,9 @@ pub enum CliError {
     /// Approvals.
     #[error(transparent)]
     Approvals(#[from] ApprovalsError),
+    /// The record of events.
+    #[error(transparent)]
+    Events(#[from] EventsError),
     /// Policies.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -307,6 +314,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
             "write `policy` or `model` as the first word".to_owned(),
         )),
         Command::Image(image) => image.execute(&folders),
+        Command::Events(events) => events.execute(&folders),
         Command::Doctor(doctor) => doctor.execute(&folders),
         Command::Supervise(supervise) => Ok(supervise.execute(&folders)),
         Command::Fork(fork) => fork.execute(&folders),
