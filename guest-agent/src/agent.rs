@@ -20,6 +20,7 @@ use crate::clock;
 use crate::exec::command::{Around, Command, Part, failed};
 use crate::exec::request::Refusal;
 use crate::files::{Copies, Copy};
+use crate::gate::Gate;
 use crate::guest::{self, Guest};
 use crate::link::{Connect, Link, Vsock};
 use crate::pause;
@@ -77,6 +78,8 @@ struct Agent<'a> {
     host: Link,
     commands: Vec<Command>,
     copies: Copies,
+    /// From the first command that is gated.
+    gate: Option<Gate>,
     buffer: Vec<u8>,
     oom_seen: u64,
     /// A copy of the guest is being taken: nothing of a command is looked at meanwhile.
@@ -105,6 +108,7 @@ pub fn serve(guest: &Guest, connect: Arc<dyn Connect>) -> Result<(), AgentError>
         connect,
         host,
         commands: Vec::new(),
+        gate: None,
         buffer: vec![0; BUFFER],
         oom_seen: 0,
         paused: false,
@@ -240,7 +244,7 @@ impl Agent<'_> {
     }
 
     fn pause(&mut self) -> Result<(), FrameError> {
-        let frozen = pause::freeze();
+        let frozen = pause::freeze(|| self.gate.iter().for_each(Gate::pause));
         self.paused = frozen.is_ok();
         let paused = match frozen {
             Ok(populated) => Paused {
@@ -262,7 +266,9 @@ impl Agent<'_> {
             for command in &mut self.commands {
                 command.reconnect(|| self.connect.connect(ports::STDIO));
             }
+            self.gate.iter().for_each(Gate::copied);
         }
+        self.gate.iter().for_each(Gate::go_on);
         // Fails only where there is no such group; then nothing was stopped.
         let _ = pause::thaw();
     }
@@ -281,8 +287,10 @@ impl Agent<'_> {
             let detail = format!("command {} runs already", exec.id);
             Err(Refusal::new(protocol::messages::ExecError::Other, detail))
         } else {
-            let connect = || self.connect.connect(ports::STDIO);
-            Command::start(exec, self.guest, self.oom_seen, connect)
+            self.start_gate(exec).and_then(|()| {
+                let connect = || self.connect.connect(ports::STDIO);
+                Command::start(exec, self.guest, self.oom_seen, connect)
+            })
         };
         match started {
             Ok(command) => {
@@ -291,6 +299,19 @@ impl Agent<'_> {
             }
             Err(refusal) => self.host.send(Kind::ExecFailed, &failed(exec.id, refusal)),
         }
+    }
+
+    fn start_gate(&mut self, exec: &Exec) -> Result<(), Refusal> {
+        if exec.gate.is_some() && self.gate.is_none() {
+            let connect = Arc::clone(&self.connect);
+            let (door, confirms) = (self.guest.door.clone(), self.guest.confirms);
+            let gate = Gate::start(connect, door, confirms).map_err(|e| {
+                let detail = format!("could not start the gate: {e}");
+                Refusal::new(protocol::messages::ExecError::Other, detail)
+            })?;
+            self.gate = Some(gate);
+        }
+        Ok(())
     }
 
     fn command(&mut self, id: u32) -> Option<&mut Command> {
@@ -303,6 +324,7 @@ impl Agent<'_> {
             buffer: &mut self.buffer,
             guest: self.guest,
             oom_seen: &mut self.oom_seen,
+            gate: self.gate.as_ref(),
         };
         match self.commands.iter_mut().find(|command| command.id() == id) {
             Some(command) => command.on(part, flags, &mut around),

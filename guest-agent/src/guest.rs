@@ -24,6 +24,11 @@ pub struct Guest {
     /// Whether the agent is root and becomes the command's user; elsewhere (tests) commands run as
     /// the agent does.
     pub switches_users: bool,
+    /// The socket for programs that know of the gate.
+    pub door: Option<PathBuf>,
+    /// Whether the gate confirms each file that is run; elsewhere (tests) that would be every file
+    /// of the machine.
+    pub confirms: bool,
 }
 
 impl Guest {
@@ -35,6 +40,8 @@ impl Guest {
             workspace: PathBuf::from("/workspace"),
             commands: open(c"/sys/fs/cgroup/task", flags, Mode::empty()).ok(),
             switches_users: geteuid().is_root(),
+            door: Some(PathBuf::from(crate::command::SOCKET)),
+            confirms: true,
         }
     }
 

@@ -7,6 +7,7 @@
 //! signal. When the supervisor's connection ends the agent ends, and PID 1 ends the guest.
 //!
 //! - [`agent`]: the loop.
+//! - [`gate`]: what commands do is judged by the host before it takes effect.
 //! - [`link`]: a connection to the host that never blocks. Tests bring socket pairs.
 //! - [`guest`]: what the agent finds: the workspace, the commands' cgroup, what has run out.
 //!
@@ -15,8 +16,10 @@
 
 mod agent;
 mod clock;
+pub mod command;
 mod exec;
 mod files;
+mod gate;
 mod guest;
 mod link;
 mod pause;

@@ -14,9 +14,11 @@ const EVENTS: &str = "/sys/fs/cgroup/task/cgroup.events";
 const LOOKS: u32 = 2000;
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Stops them, or leaves them running; whether there are any.
-pub(crate) fn freeze() -> io::Result<bool> {
+/// Stops them, or leaves them running; whether there are any. `meanwhile` lets go of what else
+/// holds them, once they have been told to stop.
+pub(crate) fn freeze(meanwhile: impl FnOnce()) -> io::Result<bool> {
     fs::write(FREEZE, "1")?;
+    meanwhile();
     for _ in 0..LOOKS {
         let events = fs::read_to_string(EVENTS)?;
         if is_frozen(&events) {

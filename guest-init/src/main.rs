@@ -33,6 +33,8 @@ mod life;
 mod mounts;
 mod sys;
 
+use std::process::ExitCode;
+
 use dlmalloc::GlobalDlmalloc;
 use protocol::Kind;
 use protocol::messages::{BootReport, EndReason};
@@ -47,8 +49,12 @@ use crate::guest::Guest;
 #[global_allocator]
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
-fn main() {
+fn main() -> ExitCode {
     let init_ns = clock::now();
+    // The same file is the command `ampoule-agent` in the guest: an image holds one program.
+    if !rustix::process::getpid().is_init() {
+        return ExitCode::from(guest_agent::command::main(std::env::args_os()));
+    }
     match connect() {
         Ok(control) => live(control, init_ns),
         // Nobody to tell but the kernel's log.
@@ -56,6 +62,7 @@ fn main() {
     }
     // Refused only to callers that are not PID 1; then the end of this function ends it.
     let _ = reboot(RebootCommand::Restart);
+    ExitCode::FAILURE
 }
 
 fn connect() -> Result<Control, ControlError> {

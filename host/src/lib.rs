@@ -13,6 +13,8 @@
 //!    [`supervise::cgroup`], through [`sys::clone`].
 //! 5. [`supervise::run`] is the loop: the guest's messages, the command's streams ([`stdio`]),
 //!    signals, the clients of `exec`, `cp`, `stop` and `kill` ([`api`]), the clock.
+//!    What the command does in the guest is judged by the policy loop ([`gate`]), a process that
+//!    all tasks share.
 //! 6. [`supervise::verdict`] says how it ended, [`store`] records it, [`logs`] kept the output.
 //!
 //! [`workspace`] is the folder that `policy` counts a blast radius in.
@@ -27,6 +29,7 @@ pub mod copy;
 pub mod doctor;
 pub mod events;
 pub mod folders;
+pub mod gate;
 pub mod image;
 pub mod logs;
 pub mod model;

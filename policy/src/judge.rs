@@ -106,6 +106,19 @@ impl Judge {
     ) -> Judgement {
         let analysis = intent::of(action, ground);
         let cwd = action.cwd.as_deref().or(ground.cwd);
+        self.analysed(analysis, cwd, workspace, around)
+    }
+
+    /// Judges what was learnt of one action, which starts in `cwd`: for callers who look at that
+    /// before they let a workspace be counted in.
+    #[must_use]
+    pub fn analysed(
+        &self,
+        analysis: Analysis,
+        cwd: Option<&str>,
+        workspace: Option<&dyn Workspace>,
+        around: &Around,
+    ) -> Judgement {
         let blast = workspace.map(|workspace| blast::measure(&analysis, cwd, workspace));
         self.weigh(analysis, blast, around, &Planned::default())
     }

@@ -15,6 +15,7 @@ pub mod action;
 pub mod approval;
 pub mod blast;
 pub mod effects;
+pub mod gate;
 pub mod judge;
 mod list;
 pub mod risk;

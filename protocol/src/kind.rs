@@ -43,6 +43,8 @@ const TEXT: u32 = 16 * 1024;
 /// A command with its arguments and environment. Linux allows 128 KiB an argument
 /// (`MAX_ARG_STRLEN`) and a quarter of the stack in all; a mebibyte is above what programs use.
 const COMMAND: u32 = 1024 * 1024;
+/// An action with the scripts it would run: a command, and as much again for them.
+const INTENT: u32 = 2 * COMMAND;
 /// Bulk data: one virtio-vsock buffer's worth, so that a frame never waits for a second credit.
 pub const DATA_CAP: u32 = 64 * 1024;
 
@@ -109,4 +111,25 @@ kinds! {
     FileEnd = 66, cap 0;
     /// The copy is over. [`crate::messages::CopyEnd`].
     CopyEnd = 67, cap TEXT;
+
+    /// Gate to host: something is about to happen, and waits. [`crate::actions::Intent`].
+    Intent = 80, cap INTENT;
+    /// Gate to host: what grants let pass. [`crate::actions::Uses`].
+    Uses = 81, cap COMMAND;
+    /// Gate to host: what waited is gone. [`crate::actions::Withdrawn`].
+    Withdrawn = 82, cap SMALL;
+    /// Gate to host: what became of an action that was let pass. [`crate::actions::Done`].
+    Done = 83, cap TEXT;
+    /// Gate to host: what a program in the guest says of itself. [`crate::actions::Declared`].
+    Declared = 84, cap INTENT;
+    /// Host to gate: whether it may happen. [`crate::actions::Verdict`].
+    Verdict = 96, cap TEXT;
+    /// Host to gate: people are asked. [`crate::actions::Asked`].
+    Asked = 97, cap TEXT;
+    /// Host to gate: what may pass without asking. [`crate::actions::Grants`].
+    Grants = 98, cap COMMAND;
+    /// Host to gate: how tightly the task is held. [`crate::actions::Hold`].
+    Hold = 99, cap TEXT;
+    /// Host to gate: an answer to what a program said. [`crate::actions::Reply`].
+    Reply = 100, cap DATA_CAP;
 }

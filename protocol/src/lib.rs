@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+pub mod actions;
 pub mod decoder;
 pub mod frame;
 pub mod kind;
@@ -45,4 +46,6 @@ pub mod ports {
     pub const STDIO: u32 = 1026;
     /// One connection a copy: the entries of a file tree.
     pub const FILES: u32 = 1027;
+    /// The gate to the policy loop: what is about to happen, and whether it may.
+    pub const ACTIONS: u32 = 1028;
 }

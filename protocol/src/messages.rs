@@ -178,6 +178,9 @@ pub struct Exec {
     /// Whether stdin will be sent; otherwise it is `/dev/null`.
     #[prost(bool, tag = "7")]
     pub stdin: bool,
+    /// How it is gated; absent for a command that is not.
+    #[prost(message, optional, tag = "8")]
+    pub gate: Option<crate::actions::Gate>,
 }
 
 /// The size of a terminal, in characters.

@@ -27,6 +27,7 @@ use rustix::process::{Pid, Resource, Rlimit, chdir, setrlimit, setsid, umask};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::exec::user::Identity;
+use crate::gate::sys;
 use crate::sys::check;
 
 /// `CLONE_INTO_CGROUP` of `include/uapi/linux/sched.h`.
@@ -59,6 +60,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) terminal: bool,
     /// The group it is born in.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// What it is gated by, if it is.
+    pub(crate) gate: Option<Gated<'a>>,
+}
+
+/// What a gated child puts itself under, last of all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gated<'a> {
+    pub(crate) filter: &'a [libc::sock_filter],
+    pub(crate) ruleset: BorrowedFd<'a>,
 }
 
 /// What the child was doing when it failed.
@@ -69,9 +79,20 @@ pub(crate) enum Stage {
     Identity = 2,
     Cwd = 3,
     Exec = 4,
+    Gate = 5,
 }
 
-/// Six bytes on the pipe: stage, number of the path tried (saturated), errno.
+/// What a child says before its exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It is gated: the number of the listener among its descriptors. Its exec waits for that.
+    Listens(RawFd),
+    /// It does not come to its exec.
+    Failed(Failure),
+}
+
+/// Six bytes on the pipe: stage, number of the path tried (saturated), errno. A listener has a
+/// stage of its own, and its number in place of the errno.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
@@ -80,29 +101,39 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) const LEN: usize = 6;
-
-    fn encode(self) -> [u8; Self::LEN] {
+    fn encode(self) -> [u8; Report::LEN] {
         let [a, b, c, d] = self.errno.raw_os_error().to_le_bytes();
         [self.stage as u8, self.program, a, b, c, d]
     }
+}
 
-    /// The other way; `None` for what no child writes.
+impl Report {
+    pub(crate) const LEN: usize = 6;
+    const LISTENS: u8 = 6;
+
+    fn listens(number: RawFd) -> [u8; Self::LEN] {
+        let [a, b, c, d] = number.to_le_bytes();
+        [Self::LISTENS, 0, a, b, c, d]
+    }
+
+    /// `None` for what no child writes.
     pub(crate) fn decode(bytes: [u8; Self::LEN]) -> Option<Self> {
         let [stage, program, a, b, c, d] = bytes;
+        let number = i32::from_le_bytes([a, b, c, d]);
         let stage = match stage {
             1 => Stage::Stdio,
             2 => Stage::Identity,
             3 => Stage::Cwd,
             4 => Stage::Exec,
+            5 => Stage::Gate,
+            Self::LISTENS => return Some(Self::Listens(number)),
             _ => return None,
         };
-        let errno = Errno::from_raw_os_error(i32::from_le_bytes([a, b, c, d]));
-        Some(Self {
+        Some(Self::Failed(Failure {
             stage,
             program,
-            errno,
-        })
+            errno: Errno::from_raw_os_error(number),
+        }))
     }
 }
 
@@ -112,7 +143,7 @@ pub(crate) struct Child {
     pub(crate) pid: Pid,
     /// Readable when the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// A [`Failure`], or the end once the exec was done.
+    /// [`Report`]s, and the end once the exec was done.
     pub(crate) report: OwnedFd,
 }
 
@@ -130,7 +161,7 @@ pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Child> {
         cloned => cloned?,
     };
     let Some(pid) = Pid::from_raw(pid) else {
-        let failure = run(plan, &argv, &env);
+        let failure = run(plan, &argv, &env, &to_parent);
         let _ = rustix::io::write(&to_parent, &failure.encode());
         // SAFETY: _exit() ends the process; nothing of it is used afterwards.
         unsafe { libc::_exit(127) }
@@ -172,7 +203,12 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// The child: system calls only. Returns when something failed.
-fn run(plan: &Plan<'_>, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Failure {
+fn run(
+    plan: &Plan<'_>,
+    argv: &[*const libc::c_char],
+    env: &[*const libc::c_char],
+    to_parent: &OwnedFd,
+) -> Failure {
     let failure = |stage, errno| Failure {
         stage,
         program: 0,
@@ -189,7 +225,19 @@ fn run(plan: &Plan<'_>, argv: &[*const libc::c_char], env: &[*const libc::c_char
         return failure(Stage::Cwd, e);
     }
     signals();
+    if let Some(gated) = plan.gate
+        && let Err(e) = gate(gated, to_parent)
+    {
+        return failure(Stage::Gate, e);
+    }
     exec(plan, argv, env)
+}
+
+/// From here on nothing gated happens without an answer, the exec first of all.
+fn gate(gated: Gated<'_>, to_parent: &OwnedFd) -> Result<(), Errno> {
+    sys::restrict(gated.ruleset).map_err(Errno::from_raw_os_error)?;
+    let listener = sys::listen(gated.filter).map_err(Errno::from_raw_os_error)?;
+    rustix::io::write(to_parent, &Report::listens(listener)).map(drop)
 }
 
 fn stdio(plan: &Plan<'_>) -> Result<(), Errno> {
@@ -310,7 +358,10 @@ mod tests {
             program: 3,
             errno: Errno::ACCESS,
         };
-        assert_eq!(Failure::decode(failure.encode()), Some(failure));
-        assert_eq!(Failure::decode([0; 6]), None);
+        let read = Report::decode(failure.encode());
+        assert_eq!(read, Some(Report::Failed(failure)));
+        let read = Report::decode(Report::listens(17));
+        assert_eq!(read, Some(Report::Listens(17)));
+        assert_eq!(Report::decode([0; 6]), None);
     }
 }

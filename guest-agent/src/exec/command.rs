@@ -23,11 +23,14 @@ use rustix::process::Pid;
 use rustix::termios::tcgetpgrp;
 
 use crate::clock;
-use crate::exec::child::{self, Child, Failure, Plan};
+use crate::exec::child::{self, Child, Plan, Report};
 use crate::exec::input::Input;
 use crate::exec::output::Streams;
 use crate::exec::request::{self, Prepared, Refusal};
 use crate::exec::stdio::{self, Stdio};
+use crate::gate::free::Free;
+use crate::gate::who::Who;
+use crate::gate::{self, Gate, Watch};
 use crate::guest::Guest;
 use crate::link::Link;
 use crate::sys;
@@ -54,7 +57,11 @@ pub(crate) enum Part {
 
 #[derive(Debug)]
 enum Process {
-    Starting { report: OwnedFd, early: Vec<i32> },
+    Starting {
+        report: OwnedFd,
+        early: Vec<i32>,
+        gated: Option<Gated>,
+    },
     Running,
     Failed,
     Reaped,
@@ -101,6 +108,8 @@ pub(crate) struct Around<'a> {
     pub(crate) guest: &'a Guest,
     /// The guest's count of processes killed for memory, as last seen.
     pub(crate) oom_seen: &'a mut u64,
+    /// Of commands that are gated.
+    pub(crate) gate: Option<&'a Gate>,
 }
 
 impl Command {
@@ -125,9 +134,17 @@ impl Command {
             None => stdio::pipes(exec.stdin, uid),
         };
         let stdio = stdio.map_err(|e| other("could not make its streams", &e))?;
-        let child = spawn(&prepared, &stdio, guest).map_err(|e| match e.raw_os_error() {
-            Some(libc::EAGAIN) => other("the guest has too many processes", &e),
-            _ => other("could not start a process", &e),
+        let gated = exec.gate.as_ref();
+        let gated = gated.map(|gate| Gated::new(gate, &prepared, guest));
+        let gated = gated.transpose().map_err(|e| {
+            let what = "the guest's kernel cannot gate commands; build the image's kernel anew";
+            other(what, &e)
+        })?;
+        let child = spawn(&prepared, &stdio, guest, gated.as_ref()).map_err(|e| {
+            match e.raw_os_error() {
+                Some(libc::EAGAIN) => other("the guest has too many processes", &e),
+                _ => other("could not start a process", &e),
+            }
         })?;
         let Stdio {
             input,
@@ -142,6 +159,7 @@ impl Command {
             process: Process::Starting {
                 report: child.report,
                 early: Vec::new(),
+                gated,
             },
             link,
             host_sends: true,
@@ -334,12 +352,17 @@ impl Command {
     }
 
     fn on_start(&mut self, around: &mut Around<'_>) -> Result<(), FrameError> {
-        let Process::Starting { report, early } = &mut self.process else {
+        let Process::Starting {
+            report,
+            early,
+            gated,
+        } = &mut self.process
+        else {
             return Ok(());
         };
-        let mut bytes = [0; Failure::LEN];
+        let mut bytes = [0; Report::LEN];
         match read(&*report, &mut bytes) {
-            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
             // The pipe closed without a word: the exec was done, or the child was killed before it.
             // Then the process tells how it ended.
             Ok(0) | Err(_) => {
@@ -348,23 +371,40 @@ impl Command {
                 for signal in early {
                     self.deliver(signal);
                 }
-                let started = Started {
-                    id: self.id,
-                    pid: self.pid.as_raw_nonzero().get().unsigned_abs(),
-                    boot_ns: clock::now(),
-                };
-                around.host.send(Kind::Started, &started)
+                return around.host.send(Kind::Started, &self.started());
             }
-            Ok(_) => {
-                self.process = Process::Failed;
-                let refusal = match Failure::decode(bytes) {
-                    Some(failure) => request::explain(&self.prepared, failure),
-                    None => Refusal::new(messages::ExecError::Other, "the new process broke"),
-                };
-                around
-                    .host
-                    .send(Kind::ExecFailed, &failed(self.id, refusal))
+            Ok(_) => {}
+        }
+        let refusal = match Report::decode(bytes) {
+            Some(Report::Listens(number)) => {
+                let watched = gated.take().zip(around.gate).map(|(gated, gate)| {
+                    let listener = gate::sys::descriptor_of(&self.pidfd, number)?;
+                    gate.watch(gated.watch(listener, self.pid));
+                    Ok::<_, std::io::Error>(())
+                });
+                match watched {
+                    Some(Ok(())) => return Ok(()),
+                    // Its exec would wait for ever.
+                    _ => {
+                        gate::sys::kill(&self.pidfd);
+                        Refusal::new(messages::ExecError::Other, "the gate does not take it")
+                    }
+                }
             }
+            Some(Report::Failed(failure)) => request::explain(&self.prepared, failure),
+            None => Refusal::new(messages::ExecError::Other, "the new process broke"),
+        };
+        self.process = Process::Failed;
+        around
+            .host
+            .send(Kind::ExecFailed, &failed(self.id, refusal))
+    }
+
+    fn started(&self) -> Started {
+        Started {
+            id: self.id,
+            pid: self.pid.as_raw_nonzero().get().unsigned_abs(),
+            boot_ns: clock::now(),
         }
     }
 
@@ -447,7 +487,50 @@ pub(crate) fn short(mut line: String) -> String {
     line
 }
 
-fn spawn(prepared: &Prepared, stdio: &Stdio, guest: &Guest) -> std::io::Result<Child> {
+/// What a gated command is started with.
+#[derive(Debug)]
+struct Gated {
+    root: u64,
+    free: Free,
+    who: Who,
+    ruleset: OwnedFd,
+    filter: Vec<libc::sock_filter>,
+}
+
+impl Gated {
+    fn new(
+        gate: &protocol::actions::Gate,
+        prepared: &Prepared,
+        guest: &Guest,
+    ) -> std::io::Result<Self> {
+        let home = &prepared.identity.home;
+        let free = Free::new(&gate.free, home, &guest.workspace);
+        Ok(Self {
+            root: gate.root,
+            ruleset: free.ruleset()?,
+            free,
+            who: Who::of(&prepared.identity),
+            filter: gate::filter::program(),
+        })
+    }
+
+    fn watch(self, listener: OwnedFd, pid: Pid) -> Watch {
+        Watch {
+            listener,
+            root: self.root,
+            process: pid.as_raw_nonzero().get().unsigned_abs(),
+            who: self.who,
+            free: self.free,
+        }
+    }
+}
+
+fn spawn(
+    prepared: &Prepared,
+    stdio: &Stdio,
+    guest: &Guest,
+    gated: Option<&Gated>,
+) -> std::io::Result<Child> {
     let [stdin, stdout, stderr] = &stdio.child;
     child::start(&Plan {
         programs: &prepared.programs,
@@ -458,5 +541,9 @@ fn spawn(prepared: &Prepared, stdio: &Stdio, guest: &Guest) -> std::io::Result<C
         stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
         terminal: stdio.terminal.is_some(),
         cgroup: guest.commands.as_ref().map(AsFd::as_fd),
+        gate: gated.map(|gated| child::Gated {
+            filter: &gated.filter,
+            ruleset: gated.ruleset.as_fd(),
+        }),
     })
 }

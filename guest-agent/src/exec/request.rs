@@ -172,6 +172,10 @@ pub(crate) fn explain(prepared: &Prepared, failure: Failure) -> Refusal {
             ExecError::BadCwd,
             format!("could not start in {cwd}: {errno}"),
         ),
+        Stage::Gate => Refusal::new(
+            ExecError::Other,
+            format!("could not put it under the gate: {errno}"),
+        ),
         Stage::Exec => explain_exec(prepared, failure),
     }
 }

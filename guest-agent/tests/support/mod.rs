@@ -71,6 +71,8 @@ impl Host {
                 commands: None,
                 // Root is what the agent is in a guest; without it the tests still run.
                 switches_users: am_root(),
+                door: None,
+                confirms: false,
             };
             guest_agent::serve(&guest, Arc::new(Pairs(sender)))
         });
@@ -104,6 +106,13 @@ impl Host {
         let (got, mut connection) = self.connections.recv_timeout(PATIENCE).unwrap();
         assert_eq!(got, port);
         expect::<Attach>(&mut connection, Kind::Attach);
+        connection
+    }
+
+    /// Takes the connection that the gate opened.
+    pub(crate) fn actions(&mut self) -> UnixStream {
+        let (got, connection) = self.connections.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(got, ports::ACTIONS);
         connection
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,24 @@ pub fn send_line(
         })?;
         // The descriptor goes with the first byte and must not go again.
         ancillary.clear();
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Sends lines at once, without descriptors, and waits for the peer to take them.
+///
+/// # Errors
+/// The socket's failure.
+pub fn send_lines(socket: impl AsFd, lines: &[impl Serialize]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut bytes, line)?;
+        bytes.push(b'\n');
+    }
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let sent = rustix::io::retry_on_intr(|| send(&socket, rest, SendFlags::NOSIGNAL))?;
         rest = rest.get(sent..).unwrap_or_default();
     }
     Ok(())

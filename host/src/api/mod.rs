@@ -20,7 +20,7 @@ mod lines;
 use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
-pub use lines::{Lines, Received, send_line};
+pub use lines::{Lines, Received, send_line, send_lines};
 
 use crate::task::Bytes;
 
@@ -82,6 +82,8 @@ pub enum Request {
 pub enum Event {
     /// The connection of this client's request is the descriptor of this packet.
     Attached,
+    /// A line for people: it waits for one, or what was decided.
+    Note(String),
     /// The command runs.
     Started,
     /// The command did not start: what `ampoule` returns, and why.

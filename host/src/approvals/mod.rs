@@ -128,6 +128,17 @@ impl Approvals {
         &self.path
     }
 
+    /// A number that is another one once anybody else has changed anything.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn changes(&self) -> Result<i64, StoreError> {
+        let version = self
+            .db
+            .query_row("PRAGMA data_version", [], |row| row.get(0));
+        version.map_err(|e| self.failed(e))
+    }
+
     /// The item whose id begins so.
     ///
     /// # Errors

@@ -179,6 +179,7 @@ impl Session {
                     self.ran = true;
                     self.ended(code, detail);
                 }
+                Event::Note(line) => eprintln!("ampoule: {line}"),
                 Event::Refused(why) => return Err(ClientError::Refused(why).into()),
                 Event::Started | Event::Accepted | Event::Drive { .. } | Event::Snapshot { .. } => {
                 }

@@ -2,19 +2,21 @@
 //! The command line of the program `ampoule-policy`, and how `ampoule` hands it on.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command as Program;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{CliError, chain, complaint, model, policy};
 use crate::folders::Folders;
+use crate::gate::client::PROGRAM;
+use crate::gate::serve::Server;
 use crate::supervise::files::binaries;
 use crate::text::printable;
-
-/// The program's name.
-const PROGRAM: &str = "ampoule-policy";
 
 /// Stack of the thread that judges: the policy engine refuses to evaluate with less than it thinks
 /// it may need, and of a main thread musl tells only the part that was touched.
@@ -39,6 +41,29 @@ enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     Model(model::Model),
+    #[command(hide = true)]
+    Serve(Serve),
+}
+
+/// Judge what tasks do; the first of them starts it
+#[derive(Debug, Args)]
+struct Serve {
+    /// Where the socket lies that is standard input
+    path: PathBuf,
+}
+
+impl Serve {
+    fn execute(&self) -> Result<u8, CliError> {
+        let failed = || CliError::io("cannot serve");
+        // No terminal is its. Fails only for a leader.
+        let _ = rustix::process::setsid();
+        let listener = io::stdin().as_fd().try_clone_to_owned().map_err(failed())?;
+        let null = File::open("/dev/null").map_err(failed())?;
+        rustix::stdio::dup2_stdin(&null).map_err(|errno| failed()(errno.into()))?;
+        let server = Server::new(listener.into(), &self.path).map_err(failed())?;
+        server.serve().map_err(failed())?;
+        Ok(0)
+    }
 }
 
 /// Whether a command line is this program's.
@@ -86,10 +111,11 @@ pub fn main(args: &[OsString]) -> u8 {
 }
 
 fn dispatch(command: Command) -> Result<u8, CliError> {
-    let folders = Folders::find()?;
     match command {
-        Command::Policy(policy) => policy.execute(&folders),
-        Command::Model(model) => model.execute(&folders),
+        Command::Policy(policy) => policy.execute(&Folders::find()?),
+        Command::Model(model) => model.execute(&Folders::find()?),
+        // It has no environment: tasks say where their users' things are.
+        Command::Serve(serve) => serve.execute(),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::supervise::files::Files;
 use crate::supervise::run::{Finished, Streams};
 use crate::supervise::task::{Front, Task};
 use crate::sys::signals::Signals;
-use crate::task::{Bytes, End, Kind, Outcome, Resources, Spec, TaskId, code};
+use crate::task::{Bytes, End, Gating, Kind, OnAsk, Outcome, Resources, Spec, TaskId, code};
 
 /// Signals that are the command's. What a terminal or a service manager sends.
 pub(super) const FORWARDED: [i32; 7] = [
@@ -92,6 +92,18 @@ pub(super) struct Run {
     /// Boot the guest even if a template of it is there to start from
     #[arg(long)]
     cold: bool,
+    /// A file of further policies; they may only forbid
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// Judge nothing that it does; only where the operator's limits.toml allows that
+    #[arg(long, conflicts_with_all = ["policy", "on_ask", "wait"])]
+    ungated: bool,
+    /// What becomes of what a person would have to be asked about: wait, deny, exit
+    #[arg(long, value_name = "WHAT", default_value = "wait", value_parser = on_ask)]
+    on_ask: OnAsk,
+    /// How long the task may wait for people, in all
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::duration, allow_hyphen_values = true)]
+    wait: Duration,
     /// How long the guest may take until it is ready [default: 30s, more on a busy host]
     #[arg(long, value_name = "TIME", value_parser = values::duration, hide = true)]
     start_timeout: Option<Duration>,
@@ -153,6 +165,7 @@ impl Run {
             let text = "--grace must be shorter than --ttl: it is the warning before it";
             return Err(CliError::Usage(text.to_owned()));
         }
+        let gating = self.gating()?;
         Ok(Spec {
             image: self.image,
             workspace: self.workspace.map(absolute).transpose()?,
@@ -172,6 +185,7 @@ impl Run {
             start_timeout_ms: self.start_timeout.map(millis),
             debug_console: self.debug_console,
             cold: self.cold,
+            gating,
             copy_of: None,
         })
     }
@@ -191,6 +205,28 @@ impl Run {
         Err(CliError::Usage(format!(
             "--ttl may be {most} at most{whose}; write --ttl {most} or less"
         )))
+    }
+
+    /// How it is judged. A file that is not there is better known before there is a guest.
+    fn gating(&self) -> Result<Gating, CliError> {
+        let mut policies = Vec::new();
+        for path in &self.policy {
+            // Where a link lies counts as well, so it is not followed here.
+            let whole = std::path::absolute(path).and_then(|path| {
+                path.metadata()?;
+                Ok(path)
+            });
+            policies.push(whole.map_err(|error| {
+                let path = path.display();
+                CliError::Usage(format!("cannot read the policy {path}: {error}"))
+            })?);
+        }
+        Ok(Gating {
+            policies,
+            ungated: self.ungated,
+            on_ask: self.on_ask,
+            wait_ms: millis(self.wait),
+        })
     }
 
     /// Scratch space is guest memory: with all of it nothing could run.
@@ -217,6 +253,15 @@ pub(super) fn environment(asked: Vec<String>, tty: bool) -> Vec<Bytes> {
     };
     let term = term.map(|term| format!("TERM={term}"));
     term.into_iter().chain(asked).map(Bytes::Text).collect()
+}
+
+fn on_ask(text: &str) -> Result<OnAsk, String> {
+    match text {
+        "wait" => Ok(OnAsk::Wait),
+        "deny" => Ok(OnAsk::Deny),
+        "exit" => Ok(OnAsk::Exit),
+        _ => Err("write wait, deny or exit".to_owned()),
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

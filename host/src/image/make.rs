@@ -9,7 +9,7 @@ use images::recipe::image as recipe_image;
 use images::recipe::kernel::{self, KernelError};
 use images::recipe::{self, BuildDirs, Built, Recipe, RecipeError};
 use images::tar::{self, TarError, TarLimits};
-use images::tree::{Content, ContentError, Meta, Node, Time, TreeError};
+use images::tree::{Content, ContentError, Time, TreeError};
 
 use super::{Catalogue, ImageError, KERNEL, Kind, Manifest, check_own_name};
 use crate::folders::{FolderError, Folders, make_private};
@@ -149,8 +149,7 @@ impl<'a> Maker<'a> {
         let mut tree = tar::read(tar, &TarLimits::default())?.tree;
         recipe_image::furnish(&mut tree)?;
         let time = Time::seconds(recipe::EPOCH);
-        let init = Node::file(Meta::new(0o755).at(time), Content::file(&init)?);
-        tree.insert("/.ampoule/init", init)?;
+        recipe_image::own_program(&mut tree, Content::file(&init)?)?;
         make_private(&self.folders.cache)?;
         let written = self
             .folders

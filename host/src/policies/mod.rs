@@ -235,26 +235,57 @@ fn listed(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, PolicyError> {
     Ok(files)
 }
 
+/// Refuses a file that lies where the agent writes.
+///
+/// # Errors
+///
+/// [`PolicyError::InWorkspace`], or it cannot be told.
+pub fn outside(path: &Path, workspace: &Path) -> Result<(), PolicyError> {
+    let failed = |source| PolicyError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let real = path.canonicalize().map_err(failed)?;
+    // Where the link lies counts as well: the agent may point it elsewhere.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let lies = folder
+        .unwrap_or(Path::new("."))
+        .canonicalize()
+        .map_err(failed)?;
+    let inside = |workspace: PathBuf| real.starts_with(&workspace) || lies.starts_with(&workspace);
+    if workspace.canonicalize().is_ok_and(inside) {
+        return Err(PolicyError::InWorkspace(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// The files and folders that what [`load`] gives depends on, whether they are there or not.
+///
+/// # Errors
+///
+/// As [`load`], where a folder cannot be looked at.
+pub fn watched(folders: &Folders, added: &[PathBuf]) -> Result<Vec<PathBuf>, PolicyError> {
+    let (operator, own) = (folder(folders)?, folders.config.join("policy"));
+    let mut all = vec![PathBuf::from(SYSTEM), operator.join("limits.toml")];
+    for folder in [operator, own] {
+        all.extend(listed(&folder, "cedar")?);
+        all.push(folder);
+    }
+    all.extend_from_slice(added);
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
 fn named(path: &Path, by: By, workspace: Option<&Path>) -> Result<Text, PolicyError> {
     let failed = |source| PolicyError::Read {
         path: path.to_owned(),
         source,
     };
     if let Some(workspace) = workspace {
-        let real = path.canonicalize().map_err(failed)?;
-        // Where the link lies counts as well: the agent may point it elsewhere.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let lies = folder
-            .unwrap_or(Path::new("."))
-            .canonicalize()
-            .map_err(failed)?;
-        let inside =
-            |workspace: PathBuf| real.starts_with(&workspace) || lies.starts_with(&workspace);
-        if workspace.canonicalize().is_ok_and(inside) {
-            return Err(PolicyError::InWorkspace(path.to_owned()));
-        }
+        outside(path, workspace)?;
     }
     // A FIFO would wait for its writer.
     let mut options = fs::File::options();

@@ -26,6 +26,7 @@ fn spec() -> Spec {
         start_timeout_ms: None,
         debug_console: false,
         cold: false,
+        gating: Default::default(),
         copy_of: None,
     }
 }

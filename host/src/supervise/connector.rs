@@ -145,7 +145,7 @@ impl Connector {
 fn is_service(port: u32) -> bool {
     matches!(
         port,
-        ports::CONTROL | ports::AGENT | ports::STDIO | ports::FILES
+        ports::CONTROL | ports::AGENT | ports::STDIO | ports::FILES | ports::ACTIONS
     )
 }
 

@@ -7,6 +7,7 @@
 //!   │        ├─ guest   (wire): guest-init, guest-agent
 //!   │        ├─ attach, stdio::Pump: the command's streams
 //!   │        ├─ clients (api): exec, cp, stop, kill
+//!   │        ├─ gate: what the policy loop allows
 //!   │        └─ verdict: what it all meant
 //!   └────► reaper: takes away what is left
 //! ```
@@ -21,6 +22,7 @@ pub mod cgroup;
 pub mod clients;
 pub mod connector;
 pub mod files;
+pub mod gate;
 pub mod guest;
 pub mod holdings;
 pub mod kvm;

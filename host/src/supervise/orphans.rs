@@ -237,6 +237,7 @@ mod tests {
                 start_timeout_ms: None,
                 debug_console: false,
                 cold: false,
+                gating: Default::default(),
                 copy_of: None,
             },
             process,

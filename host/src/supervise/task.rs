@@ -22,6 +22,7 @@ use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 use super::cgroup::Cgroup;
 use super::clients::Clients;
 use super::files::Files;
+use super::gate::{self, Gate};
 use super::kvm::KvmError;
 use super::machine::{Launch, Machine, MachineError};
 use super::reaper::Holdings;
@@ -29,6 +30,7 @@ use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
 use super::{holdings, locks, run};
 use crate::cli::chain;
 use crate::folders::{self, FolderError, Folders};
+use crate::gate::client::ClientError;
 use crate::image::ImageError;
 use crate::image::workspace::WorkspaceError;
 use crate::logs::LogWriter;
@@ -71,6 +73,9 @@ pub enum TaskError {
     /// A number that the VMM does not take.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Nobody can judge what it would do.
+    #[error(transparent)]
+    Gate(#[from] ClientError),
     /// The VMM.
     #[error(transparent)]
     Machine(#[from] MachineError),
@@ -201,6 +206,8 @@ impl<'a> Task<'a> {
         front: Front,
         on_start: &mut dyn FnMut(&TaskId),
     ) -> Result<(Finished, Machine), TaskError> {
+        // First of all: the verdict is found while the guest is made.
+        let gate = self.begin(spec)?;
         let folder = self.folders.task(self.id.as_str());
         folders::make_private(&folder)?;
         let log = LogWriter::create(&folder).map_err(prepare("write the log", &folder))?;
@@ -225,6 +232,7 @@ impl<'a> Task<'a> {
             folder: self.holds.runtime.clone(),
             scratch: folder.clone(),
             is_copy: spec.copy_of.is_some(),
+            gate,
             clients,
             cgroup: self.holds.cgroup.as_ref(),
             cgroup_note,
@@ -256,6 +264,14 @@ impl<'a> Task<'a> {
             let _ = fs::write(folder.join("console.log"), &finished.console);
         }
         Ok((finished, machine))
+    }
+
+    /// Tells the policy loop of the task. The commands of a copy run already.
+    fn begin(&self, spec: &Spec) -> Result<Gate, TaskError> {
+        let words = (spec.argv.as_slice(), spec.env.as_slice());
+        let command = gate::root(u64::from(run::MAIN), "run", words, spec.workdir.as_ref());
+        let command = Some(command).filter(|_| spec.copy_of.is_none());
+        Ok(Gate::begin(self.folders, &self.id, spec, command)?)
     }
 
     /// What the VMM is started with, and why it has to boot if it has.

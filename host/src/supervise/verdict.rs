@@ -27,6 +27,10 @@ pub enum Cause {
     Stopped,
     /// A signal before the command ran.
     Interrupted(i32),
+    /// The policies, or people, said no.
+    Refused(String),
+    /// Nobody judges what the task does any more.
+    GateLost(String),
     /// The guest took too long.
     NeverReady,
     /// The agent's connection ended and nothing explained it.
@@ -163,6 +167,9 @@ pub fn judge(facts: &Facts, terms: &Terms) -> Verdict {
                 end: End::new(Kind::Interrupted, detail),
             };
         }
+        // The command's own end, if it has one, is what followed from it.
+        Some(Cause::Refused(why)) => return Verdict::ours(Kind::Refused, why.clone()),
+        Some(Cause::GateLost(why)) => return Verdict::ours(Kind::GateLost, why.clone()),
         _ => {}
     }
     if let Some(exited) = &facts.exited {
@@ -397,6 +404,23 @@ mod tests {
         };
         assert_eq!(judge(&facts, &TERMS).exit, Some(Exit::Signal(11)));
         assert_eq!(judged(&facts).0, 139);
+    }
+
+    #[test]
+    fn a_task_that_was_refused_says_so_whatever_followed_from_it() {
+        for (cause, reason) in [
+            (Cause::Refused("no-make".into()), Kind::Refused),
+            (Cause::GateLost("gone".into()), Kind::GateLost),
+        ] {
+            let facts = Facts {
+                cause: Some(cause),
+                exited: exited(0, 9),
+                ended: ended(MachineEnd::Stopped),
+                ..Facts::default()
+            };
+            assert_eq!(judged(&facts), (125, reason, None));
+            assert!(judge(&facts, &TERMS).end.detail.is_some());
+        }
     }
 
     #[test]

@@ -56,6 +56,10 @@ pub enum Kind {
     Interrupted,
     /// The command was not found, not executable, or could not be started otherwise.
     NotStarted,
+    /// The policies, or people, said no; or people would have had to be asked and nobody was.
+    Refused,
+    /// Nobody was there any more to judge what it does.
+    GateLost,
     /// The guest did not become ready in time.
     NeverReady,
     /// The guest's kernel panicked, or reset without a goodbye.

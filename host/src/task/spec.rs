@@ -69,6 +69,45 @@ pub struct Resources {
     pub scratch_bytes: u64,
 }
 
+/// What becomes of an action that people would be asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnAsk {
+    /// It waits for them.
+    #[default]
+    Wait,
+    /// It is refused.
+    Deny,
+    /// The task ends.
+    Exit,
+}
+
+/// How what a task does is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gating {
+    /// Files of policies beside the operator's; they may only forbid.
+    pub policies: Vec<PathBuf>,
+    /// Not at all.
+    pub ungated: bool,
+    /// What becomes of an action that people would be asked about.
+    pub on_ask: OnAsk,
+    /// How long the task may wait for people, in all, milliseconds.
+    pub wait_ms: u64,
+}
+
+impl Default for Gating {
+    /// By the operator's policies; people have an hour.
+    fn default() -> Self {
+        Self {
+            policies: Vec::new(),
+            ungated: false,
+            on_ask: OnAsk::Wait,
+            wait_ms: 60 * 60 * 1000,
+        }
+    }
+}
+
 /// A task as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -102,6 +141,9 @@ pub struct Spec {
     /// Boot, though a template may be there.
     #[serde(default)]
     pub cold: bool,
+    /// How what it does is judged.
+    #[serde(default)]
+    pub gating: Gating,
     /// The task whose guest this one's was copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<TaskId>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One home a test, the commands run in it, and what must not be left afterwards.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -178,10 +179,15 @@ impl Home {
         );
     }
 
-    /// Whether nothing of this home's tasks is on the machine.
+    /// Whether nothing of this home's tasks is on the machine. The policy loop is the user's and
+    /// waits a minute for another task.
     pub(crate) fn holds_nothing(&self) -> bool {
-        let sockets = fs::read_dir(self.runtime()).map_or(0, Iterator::count);
-        sockets == 0 && self.processes().is_empty() && self.cgroups().is_empty()
+        let sockets = fs::read_dir(self.runtime()).into_iter().flatten().flatten();
+        let of_loop = |name: &OsString| name.to_string_lossy().starts_with("policy");
+        let sockets = sockets.filter(|entry| !of_loop(&entry.file_name())).count();
+        let of_tasks = |pid: &u32| name_of(*pid).as_deref() != Some("ampoule-policy");
+        let processes = self.processes().into_iter().filter(of_tasks).count();
+        sockets == 0 && processes == 0 && self.cgroups().is_empty()
     }
 
     /// Cgroups of this home's tasks, wherever on the host they were made.
@@ -219,11 +225,14 @@ impl Home {
 
     /// The same, if there is one.
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        self.processes().into_iter().find(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|comm| comm.trim_end() == name)
-        })
+        let named = |pid: &u32| name_of(*pid).as_deref() == Some(name);
+        self.processes().into_iter().find(named)
     }
+}
+
+fn name_of(pid: u32) -> Option<String> {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(comm.trim_end().to_owned())
 }
 
 /// Where the user's images are.

@@ -15,6 +15,7 @@ mod copy;
 mod detached;
 mod faults;
 mod fork;
+mod gate;
 mod harness;
 mod images;
 mod leaving;

@@ -122,10 +122,16 @@ fn tree(recipe: &Recipe, init: &Path, root: Option<&Path>) -> Result<Tree, Image
             Node::file(meta, Content::bytes(content.as_bytes())),
         )?;
     }
-    let init = Node::file(Meta::new(0o755).at(TIME), Content::file(init)?);
-    tree.insert("/.ampoule/init", init)?;
+    own_program(&mut tree, Content::file(init)?)?;
     tree.clamp_mtimes(TIME);
     Ok(tree)
+}
+
+/// Our program: PID 1 where nothing of a task leads to, and the command `ampoule-agent`.
+pub fn own_program(tree: &mut Tree, init: Content) -> Result<(), TreeError> {
+    let init = Node::file(Meta::new(0o755).at(TIME), init);
+    let init = tree.insert("/.ampoule/init", init)?;
+    tree.link(init, "/usr/local/bin/ampoule-agent")
 }
 
 /// Takes away what only the installation needed or wrote.

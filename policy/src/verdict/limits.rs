@@ -44,6 +44,8 @@ pub struct Limits {
     pub another_reviewer_required: bool,
     /// Longest that a grant lasts, in hours; default 24, 1 to 720.
     pub grant_max_hours: u16,
+    /// A task may be run without anything it does being judged (`--ungated`); default false.
+    pub ungated: bool,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             quorum: 1,
             another_reviewer_required: false,
             grant_max_hours: 24,
+            ungated: false,
         }
     }
 }
@@ -78,6 +81,7 @@ struct Raw {
     quorum: Number,
     another_reviewer_required: Option<bool>,
     grant_max_hours: Number,
+    ungated: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -129,6 +133,7 @@ impl Limits {
                 raw.another_reviewer_required,
                 &mut limits.another_reviewer_required,
             ),
+            (raw.ungated, &mut limits.ungated),
         ] {
             *limit = written.unwrap_or(*limit);
         }
@@ -215,7 +220,7 @@ mod tests {
         assert_eq!(Limits::parse("l", "").unwrap(), Limits::default());
         let text = "built_in = false\nask_threshold_bps = 1\nwrong_allow_bound_bps = 2\n\
             audit_rate_bps = 3\nquorum = 4\nanother_reviewer_required = true\n\
-            grant_max_hours = 5\n[ask_budget]\ncount = 6\nminutes = 7\n";
+            grant_max_hours = 5\nungated = true\n[ask_budget]\ncount = 6\nminutes = 7\n";
         let wanted = Limits {
             built_in: false,
             ask_threshold: Bps::new(1),
@@ -228,6 +233,7 @@ mod tests {
             quorum: 4,
             another_reviewer_required: true,
             grant_max_hours: 5,
+            ungated: true,
         };
         assert_eq!(Limits::parse("l", text).unwrap(), wanted);
     }

@@ -21,12 +21,13 @@
 
 mod deadlines;
 mod fork;
+mod judged;
 mod pooled;
 mod requests;
 mod restore;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -40,10 +41,12 @@ use super::attach::Pending;
 use super::cgroup::Cgroup;
 use super::clients::Clients;
 use super::connector::Connector;
+use super::gate::Gate;
 use super::guest::{Guest, Role};
 use super::machine::{Launch, Machine, MachineError, Word};
 use super::timeline::Timeline;
 use super::verdict::{Cause, Facts, Terms, judge};
+use crate::api::ExecRequest;
 use crate::logs::LogWriter;
 use crate::poll::Interests;
 use crate::pool::take::Taken;
@@ -57,7 +60,7 @@ use fork::Fork;
 use pooled::Pooled;
 
 /// The number of the task's own command in the guest.
-const MAIN: u32 = 1;
+pub(super) const MAIN: u32 = 1;
 
 /// Connections of the guest that have not said what they are for.
 const PENDING: usize = 64;
@@ -103,6 +106,8 @@ pub struct Job<'a> {
     pub scratch: PathBuf,
     /// The guest goes on from the middle of another task's.
     pub is_copy: bool,
+    /// Who judges it.
+    pub gate: Gate,
     /// Its clients.
     pub clients: Clients,
     /// Its cgroup, if there is one.
@@ -138,6 +143,7 @@ enum Name {
     Vmm,
     Life,
     Connector,
+    Gate,
     Guest(Role),
     Pending(usize),
     Main(Side),
@@ -155,6 +161,11 @@ struct Supervisor<'a> {
     /// Of a guest that waited, until its task runs.
     pooled: Option<Pooled>,
     is_copy: bool,
+    gate: Gate,
+    /// The task's command may run, once its guest is ready.
+    allowed: bool,
+    /// Commands of clients that may not run yet.
+    held: BTreeMap<u32, ExecRequest>,
     /// The guest's drives, for copies of it.
     drives: Vec<Option<File>>,
     scratch: PathBuf,
@@ -247,6 +258,9 @@ impl<'a> Supervisor<'a> {
             restoring,
             pooled: None,
             is_copy: job.is_copy,
+            gate: job.gate,
+            allowed: false,
+            held: BTreeMap::new(),
             drives,
             scratch: job.scratch,
             cgroup: job.cgroup,
@@ -279,6 +293,7 @@ impl<'a> Supervisor<'a> {
                 Name::Signal => self.signal()?,
                 Name::Life | Name::Vmm => self.machine_words()?,
                 Name::Connector => self.connections(),
+                Name::Gate => self.judged(),
                 Name::Guest(role) => self.guest_words(role),
                 Name::Pending(index) => self.attach(index),
                 Name::Main(side) => self.pump(side),
@@ -301,6 +316,9 @@ impl<'a> Supervisor<'a> {
             if self.connector.is_open() {
                 into.read(self.machine.connector(), Name::Connector);
             }
+        }
+        if let Some(gate) = self.gate.descriptor() {
+            into.read(gate, Name::Gate);
         }
         let links = [
             (Role::Init, &self.guest.init),
@@ -361,6 +379,7 @@ impl<'a> Supervisor<'a> {
                             self.guest.connected(new.port, new.socket);
                             self.greet_restored(new.port);
                         }
+                        ports::ACTIONS => self.gate.guest(new.socket),
                         port => {
                             // The oldest goes: whoever means it says at once what it is for.
                             if self.pending.len() >= PENDING {

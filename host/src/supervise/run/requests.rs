@@ -74,6 +74,7 @@ impl Supervisor<'_> {
                 .into_iter()
                 .for_each(|request| self.serve(number, request)),
             // As a shell does to what it leaves behind.
+            Err(Work::Command(id)) if self.let_go(id) => {}
             Err(Work::Command(id)) => self.signal_command(id, libc::SIGHUP.unsigned_abs()),
             Err(_) => {}
         }
@@ -83,7 +84,7 @@ impl Supervisor<'_> {
         match request {
             Request::Exec(exec) => {
                 if let Some(id) = self.new_work(number, Work::Command) {
-                    self.run_for_client(id, exec);
+                    self.judge_for_client(id, exec);
                 }
             }
             Request::ReadFiles(path) => {

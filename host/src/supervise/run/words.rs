@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use protocol::actions::Gate;
 use protocol::messages::{
     Assignment, Exec, ExecFailed, Exited, Resize, Signal, Started, WindowSize,
 };
@@ -14,6 +15,7 @@ use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
 use crate::stdio::Pump;
 use crate::supervise::assignment;
+use crate::supervise::gate::free;
 use crate::supervise::guest::{Role, Said};
 use crate::supervise::verdict::{Cause, clean, exit_of, not_started_code};
 use crate::task::{Bytes, TaskId};
@@ -84,6 +86,15 @@ impl Supervisor<'_> {
             return;
         }
         self.timeline.ready();
+        self.run_command();
+    }
+
+    /// Runs the task's command, once its guest is ready and it is allowed.
+    pub(super) fn run_command(&mut self) {
+        // A copy's runs already.
+        if !self.ending.ready || !self.allowed || self.is_copy {
+            return;
+        }
         let spec = self.spec;
         let request = ExecRequest {
             argv: spec.argv.clone(),
@@ -99,18 +110,18 @@ impl Supervisor<'_> {
             .streams
             .as_ref()
             .is_some_and(|streams| streams.input.is_some());
-        let mut exec = exec(MAIN, request, window);
+        let mut exec = self.exec(MAIN, request, window);
         exec.stdin = stdin;
         self.say(Role::Agent, Kind::Exec, &exec);
     }
 
-    /// Runs a command for a client.
+    /// Runs a command for a client, which was allowed.
     pub(super) fn run_for_client(&mut self, id: u32, request: ExecRequest) {
         let window = request.terminal.map(|size| WindowSize {
             rows: size.rows,
             cols: size.cols,
         });
-        let mut exec = exec(id, request, window);
+        let mut exec = self.exec(id, request, window);
         exec.stdin = true;
         self.say(Role::Agent, Kind::Exec, &exec);
     }
@@ -179,6 +190,28 @@ impl Supervisor<'_> {
         self.clients.tell_about(exited.id, &event, None);
     }
 
+    /// A command as the agent is told, gated where the task is.
+    fn exec(&self, id: u32, request: ExecRequest, terminal: Option<WindowSize>) -> Exec {
+        let gate = self.gate.is_gated().unwrap_or(true).then(|| Gate {
+            root: u64::from(id),
+            free: free(request.user.as_deref()),
+        });
+        let bytes = |list: Vec<Bytes>| list.iter().map(|b| b.as_slice().to_vec()).collect();
+        Exec {
+            id,
+            argv: bytes(request.argv),
+            env: bytes(request.env),
+            cwd: request
+                .workdir
+                .map(|b| b.as_slice().to_vec())
+                .unwrap_or_default(),
+            user: request.user.unwrap_or_default(),
+            terminal,
+            stdin: false,
+            gate,
+        }
+    }
+
     /// Reads on what a connection is for, and gives it to whom it belongs.
     pub(super) fn attach(&mut self, index: usize) {
         let Some(pending) = self.pending.get_mut(index) else {
@@ -205,22 +238,6 @@ impl Supervisor<'_> {
             self.clients
                 .tell_about(id, &Event::Attached, Some(socket.as_fd()));
         }
-    }
-}
-
-fn exec(id: u32, request: ExecRequest, terminal: Option<WindowSize>) -> Exec {
-    let bytes = |list: Vec<Bytes>| list.iter().map(|b| b.as_slice().to_vec()).collect();
-    Exec {
-        id,
-        argv: bytes(request.argv),
-        env: bytes(request.env),
-        cwd: request
-            .workdir
-            .map(|b| b.as_slice().to_vec())
-            .unwrap_or_default(),
-        user: request.user.unwrap_or_default(),
-        terminal,
-        stdin: false,
     }
 }
 

@@ -175,6 +175,9 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
 
 /// The line of a table that begins with these words: options with values, and own operands.
 fn row(table: &'static str, first: &str, second: Option<&str>) -> Option<(&'static str, usize)> {
+    if !table.contains(first) {
+        return None;
+    }
     table.lines().map(str::trim).find_map(|line| {
         let rest = line.strip_prefix(first)?.strip_prefix(' ')?;
         let rest = match second {

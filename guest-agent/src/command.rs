@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ampoule-agent` in the guest: for scripts and agents that know of the gate and would rather ask
+//! than be stopped.
+//!
+//! Speaks to the gate's socket in lines of JSON, as any program can (`docs/wire.md`). It reads of an
+//! answer only what it shows, so it needs no JSON library, which PID 1 would carry as well.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+
+/// Where the gate listens.
+pub const SOCKET: &str = "/run/ampoule/agent.sock";
+
+const USAGE: &str = "\
+usage: ampoule-agent declare [--json] FILE   say what will be done: a plan or an action as JSON; - is stdin
+       ampoule-agent ask [--json] -- COMMAND...   ask whether a command may run, and wait for the answer
+       ampoule-agent status [--json]         what is decided of this task, and what it waits for
+exit: 0 allowed, 10 asked and not answered, 11 denied, 2 usage, 1 no answer
+";
+
+/// Longest declaration.
+const LONGEST: u64 = 1 << 20;
+
+/// The command; what the process is to exit with.
+#[must_use]
+pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.skip(1).collect();
+    let json = args
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "--json");
+    match request(&args) {
+        Ok(Some(line)) => match talk(&line, json) {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("ampoule-agent: no answer from the gate at {SOCKET}: {error}");
+                1
+            }
+        },
+        Ok(None) => {
+            print!("{USAGE}");
+            0
+        }
+        Err(error) => {
+            eprint!("ampoule-agent: {error}\n{USAGE}");
+            2
+        }
+    }
+}
+
+/// What is said, as one line; nothing for a wish for help.
+fn request(args: &[OsString]) -> Result<Option<String>, String> {
+    let mut words = args.iter().filter(|arg| *arg != "--json");
+    let command = words.next().map(|word| word.to_string_lossy().into_owned());
+    match command.as_deref() {
+        Some("-h" | "--help" | "help") => Ok(None),
+        Some("status") => Ok(Some("{\"status\":true}".to_owned())),
+        Some("declare") => {
+            let file = words
+                .next()
+                .ok_or("declare what? name a file, or - for stdin")?;
+            Ok(Some(format!("{{\"declare\":{}}}", one_line(&read(file)?))))
+        }
+        Some("ask") => {
+            let at = args.iter().position(|arg| arg == "--");
+            let words = at.and_then(|at| args.get(at.saturating_add(1)..));
+            let words = words.filter(|words| !words.is_empty());
+            let words = words.ok_or("ask about what? write the command behind --")?;
+            let words: Vec<String> = words.iter().map(|word| quoted(word.as_bytes())).collect();
+            let cwd = std::env::current_dir().unwrap_or_default();
+            let cwd = quoted(cwd.as_os_str().as_bytes());
+            let exec = words.join(",");
+            Ok(Some(format!(
+                "{{\"ask\":{{\"exec\":[{exec}],\"cwd\":{cwd}}}}}"
+            )))
+        }
+        Some(other) => Err(format!("there is no '{other}'")),
+        None => Err("say what to do".to_owned()),
+    }
+}
+
+fn read(file: &OsString) -> Result<String, String> {
+    let mut text = String::new();
+    let got = if file == "-" {
+        io::stdin().lock().take(LONGEST).read_to_string(&mut text)
+    } else {
+        let opened = std::fs::File::open(file);
+        opened.and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    got.map_err(|error| format!("cannot read {}: {error}", file.to_string_lossy()))?;
+    Ok(text)
+}
+
+/// JSON has line ends between its words only, never within one.
+fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
+}
+
+/// A JSON string (RFC 8259); bytes that are no UTF-8 become U+FFFD.
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for char in String::from_utf8_lossy(bytes).chars() {
+        match char {
+            '"' | '\\' => text.extend(['\\', char]),
+            char if u32::from(char) < 0x20 => {
+                text.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            char => text.push(char),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// Says a line and shows the answers to it, to the last.
+fn talk(line: &str, json: bool) -> io::Result<u8> {
+    let mut socket = UnixStream::connect(SOCKET)?;
+    socket.write_all(line.as_bytes())?;
+    socket.write_all(b"\n")?;
+    let mut answers = BufReader::new(socket);
+    let mut code = 1;
+    loop {
+        let mut answer = String::new();
+        if answers.read_line(&mut answer)? == 0 {
+            return Ok(code);
+        }
+        let text = value(&answer, "text").unwrap_or_default();
+        println!("{}", if json { answer.trim_end() } else { &text });
+        code = match value(&answer, "verdict").as_deref() {
+            Some("allow" | "none") => 0,
+            Some("ask") => 10,
+            Some("deny") => 11,
+            _ => 1,
+        };
+        if answer.contains("\"final\":true") {
+            return Ok(code);
+        }
+    }
+}
+
+/// The string that a key of a JSON object has, as the host writes it: without blanks, and with no
+/// such key within a string, where its quotes would be escaped.
+fn value(json: &str, key: &str) -> Option<String> {
+    let at = json.find(&format!("\"{key}\":\""))?;
+    let rest = json.get(at.checked_add(key.len())?.checked_add(4)?..)?;
+    let mut text = String::new();
+    let mut chars = rest.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => return Some(text),
+            '\\' => match chars.next()? {
+                'n' => text.push('\n'),
+                't' => text.push('\t'),
+                'u' => {
+                    let code: String = chars.by_ref().take(4).collect();
+                    let code = u32::from_str_radix(&code, 16).ok()?;
+                    text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
+                other => text.push(other),
+            },
+            char => text.push(char),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(words: &[&str]) -> Result<Option<String>, String> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        request(&words)
+    }
+
+    #[test]
+    fn a_question_is_a_line_with_the_command_in_it() {
+        let line = said(&["ask", "--json", "--", "rm", "-rf", "a \"b\"\n"])
+            .unwrap()
+            .unwrap();
+        let wanted = r#"{"ask":{"exec":["rm","-rf","a \"b\"\u000a"],"cwd":""#;
+        assert!(line.starts_with(wanted), "{line}");
+        assert!(said(&["ask"]).is_err() && said(&["ask", "--"]).is_err());
+        assert!(said(&[]).is_err() && said(&["dance"]).is_err());
+        assert_eq!(said(&["--help"]), Ok(None));
+    }
+
+    #[test]
+    fn a_declaration_is_the_file_on_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.json");
+        std::fs::write(&path, "{\"goal\": \"x\",\n \"actions\": []}\n").unwrap();
+        let line = said(&["declare", path.to_str().unwrap()]).unwrap().unwrap();
+        assert_eq!(line, "{\"declare\":{\"goal\": \"x\",  \"actions\": []} }");
+        assert!(said(&["declare", "/nowhere/x"]).is_err());
+    }
+
+    #[test]
+    fn of_an_answer_only_its_own_keys_count() {
+        let line = r#"{"id":3,"text":"say \"verdict\":\"allow\" \u003c","verdict":"deny"}"#;
+        assert_eq!(value(line, "verdict").unwrap(), "deny");
+        assert_eq!(value(line, "text").unwrap(), "say \"verdict\":\"allow\" <");
+        assert_eq!(value(line, "none"), None);
+    }
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Calls that wait: taken, planned, answered.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::os::fd::AsFd;
+
+use protocol::actions::{Done as Told, Intent, Use, Verdict};
+use protocol::{Kind, Message};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::images::{self, Look};
+use super::perform::{self, Done, Waiter};
+use super::place::Caller;
+use super::plan::{self, Around, Asking, Deed, Plan};
+use super::programs::{Pass, Program};
+use super::serve::{Pending, Serve};
+use super::sys::{self, Answer, Notification};
+use crate::clock;
+
+/// Calls taken from one listener before others are looked at.
+const BATCH: u32 = 16;
+/// Most questions that wait. More are refused: a task cannot fill the guest's memory with them.
+const MOST_PENDING: usize = 1024;
+const MOST_PENDING_BYTES: usize = 16 << 20;
+/// How often a start is judged again for files that the host had another copy of.
+const MOST_ROUNDS: u32 = 4;
+/// Uses of grants that wait to be told; more are counted only.
+const MOST_USES: usize = 256;
+/// How long uses wait for more of them.
+const USES_NS: u64 = 50_000_000;
+
+/// A call that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// Where it came from.
+    pub(super) listener: u64,
+    /// Its name there.
+    pub(super) id: u64,
+    pub(super) caller: Caller,
+}
+
+impl Serve {
+    pub(super) fn on_calls(&mut self, number: u64, flags: PollFlags) {
+        if flags.intersects(PollFlags::IN) {
+            for _ in 0..BATCH {
+                let Some(listener) = self.listeners.get(&number) else {
+                    return;
+                };
+                match sys::receive(&listener.watch.listener) {
+                    Ok(call) => self.on_call(number, &call),
+                    // Somebody who waited is gone, or nobody waits any more.
+                    Err(_) => break,
+                }
+                if !self.more(number) {
+                    break;
+                }
+            }
+        } else if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
+            // No process of the command is left.
+            self.listeners.remove(&number);
+            self.pending
+                .retain(|_, pending| pending.call.listener != number);
+        }
+    }
+
+    /// Whether another call waits: receiving one that does not would wait for it.
+    fn more(&self, number: u64) -> bool {
+        let Some(listener) = self.listeners.get(&number) else {
+            return false;
+        };
+        let mut fds = [PollFd::new(&listener.watch.listener, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+            && fds.iter().all(|fd| fd.revents().intersects(PollFlags::IN))
+    }
+
+    fn on_call(&mut self, number: u64, notification: &Notification) {
+        let call = Call {
+            listener: number,
+            id: notification.id,
+            caller: Caller {
+                thread: notification.thread,
+            },
+        };
+        if self.is_start_of_command(number, notification) {
+            return self.answer(call, Answer::Continue);
+        }
+        if self.images.look(call.caller) == Look::Wrong {
+            return self.end(call);
+        }
+        if libc::c_long::from(notification.call) == libc::SYS_set_tid_address {
+            return self.answer(call, Answer::Continue);
+        }
+        let Some(listener) = self.listeners.get(&number) else {
+            return;
+        };
+        let around = Around {
+            caller: call.caller,
+            who: &listener.watch.who,
+            free: &listener.watch.free,
+            grants: &self.granted,
+            originals: &self.originals,
+            strict: self.hold.no_grants || self.hold.read_only,
+        };
+        let plan = plan::plan(&around, notification);
+        // What was read is this thread's only if it still waits.
+        if !sys::waits(&listener.watch.listener, call.id) {
+            return;
+        }
+        match plan {
+            Plan::Answer(answer) => self.answer(call, answer),
+            Plan::Granted(program, pass) => {
+                self.used(call, pass);
+                self.start_program(call, program);
+            }
+            Plan::Do(deed) => self.perform(call, deed, 0),
+            Plan::Ask(asking) => self.ask(call, asking),
+        }
+    }
+
+    /// The agent's own child, on its way to the command's first program: the host has judged that
+    /// already, and the child is no program of the task's yet.
+    fn is_start_of_command(&mut self, number: u64, notification: &Notification) -> bool {
+        let own = self.own;
+        let Some(listener) = self.listeners.get_mut(&number) else {
+            return false;
+        };
+        if !listener.starting || notification.thread != listener.watch.process {
+            return false;
+        }
+        let is_child = own.is_some() && images::exe(notification.thread) == own;
+        let starts = libc::c_long::from(notification.call) == libc::SYS_execve;
+        // The first thing that the C library of a program does.
+        listener.starting = is_child && starts;
+        let starting = listener.starting;
+        if !starting {
+            // Its first program was judged before it was started, by the agent's own child.
+            self.images.pass(notification.thread);
+        }
+        starting
+    }
+
+    pub(super) fn answer(&self, call: Call, answer: Answer) {
+        if let Some(listener) = self.listeners.get(&call.listener) {
+            // An error: whoever waited is gone.
+            let _ = sys::send(&listener.watch.listener, call.id, answer);
+        }
+    }
+
+    /// A process that runs something else than what was let pass.
+    fn end(&mut self, call: Call) {
+        let process = images::process_of(call.caller.thread);
+        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+        if let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            sys::kill(pidfd);
+        }
+        self.answer(call, Answer::Fail(libc::EACCES));
+        let told = Told {
+            root: self.root(call),
+            pid: process,
+            errno: libc::EACCES.unsigned_abs(),
+            rule: "gate:changed-program".into(),
+            detail: "it was ended: it runs something else than what was let pass".into(),
+            ..Told::default()
+        };
+        self.say(Kind::Done, &told);
+    }
+
+    fn root(&self, call: Call) -> u64 {
+        let listener = self.listeners.get(&call.listener);
+        listener.map_or(0, |listener| listener.watch.root)
+    }
+
+    fn start_program(&mut self, call: Call, program: Program) {
+        let expected = self
+            .images
+            .expect(call.caller, &program.start, program.told);
+        let answer = match expected {
+            Ok(()) => Answer::Continue,
+            Err(errno) => Answer::Fail(errno.raw_os_error()),
+        };
+        self.answer(call, answer);
+    }
+
+    fn used(&mut self, call: Call, pass: Pass) {
+        if self.uses.uses.len() >= MOST_USES {
+            self.uses.lost = self.uses.lost.saturating_add(1);
+            return;
+        }
+        let root = self.root(call);
+        self.uses.uses.push(Use {
+            grant: pass.grant,
+            root,
+            pid: call.caller.thread,
+            argv: pass.argv,
+        });
+        let due = || clock::now().saturating_add(USES_NS);
+        self.uses_due.get_or_insert_with(due);
+    }
+
+    fn perform(&mut self, call: Call, deed: Deed, intent: u64) {
+        if self.hold.read_only && !matches!(deed, Deed::Connect { .. }) {
+            return self.answer(call, Answer::Fail(libc::EROFS));
+        }
+        let Some(listener) = self.listeners.get(&call.listener) else {
+            return;
+        };
+        let waiter = Waiter {
+            listener: listener.watch.listener.as_fd(),
+            id: call.id,
+            caller: call.caller,
+            who: &listener.watch.who,
+        };
+        match perform::perform(deed, &waiter) {
+            Done::Answer(answer) => self.answer(call, answer),
+            Done::Descriptor {
+                file,
+                close_on_exec,
+            } => {
+                let given = sys::give(waiter.listener, call.id, file.as_fd(), close_on_exec);
+                if let Err(error) = given {
+                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                    self.answer(call, Answer::Fail(errno));
+                }
+            }
+            Done::Later => {}
+            Done::Changed => self.changed(call, intent),
+        }
+    }
+
+    /// What was judged is not what is there now.
+    fn changed(&mut self, call: Call, intent: u64) {
+        self.answer(call, Answer::Fail(libc::EACCES));
+        let told = Told {
+            id: intent,
+            root: self.root(call),
+            pid: call.caller.thread,
+            errno: libc::EACCES.unsigned_abs(),
+            rule: "gate:changed".into(),
+            detail: "what was judged has changed since".into(),
+        };
+        self.say(Kind::Done, &told);
+    }
+
+    fn ask(&mut self, call: Call, asking: Asking) {
+        let intent = Intent {
+            id: 0,
+            root: self.root(call),
+            pid: call.caller.thread,
+            cwd: asking.cwd,
+            act: Some(asking.act),
+            cut: asking.cut,
+            files: asking.files,
+        };
+        self.ask_host(Pending {
+            call,
+            deed: asking.deed,
+            intent,
+            rounds: 0,
+        });
+    }
+
+    fn ask_host(&mut self, mut pending: Pending) {
+        let size = pending.intent.encoded_len();
+        let room = MOST_PENDING_BYTES.saturating_sub(self.pending_bytes());
+        if self.pending.len() >= MOST_PENDING || size > room {
+            return self.answer(pending.call, Answer::Fail(libc::EAGAIN));
+        }
+        let id = self.number();
+        pending.intent.id = id;
+        self.call_host();
+        self.say(Kind::Intent, &pending.intent);
+        self.pending.insert(id, pending);
+    }
+
+    fn pending_bytes(&self) -> usize {
+        let sizes = self.pending.values().map(|one| one.intent.encoded_len());
+        sizes.fold(0, usize::saturating_add)
+    }
+
+    pub(super) fn decided(&mut self, verdict: &Verdict) {
+        let Some(pending) = self.pending.remove(&verdict.id) else {
+            return;
+        };
+        let call = pending.call;
+        let listener = self.listeners.get(&call.listener);
+        if !listener.is_some_and(|one| sys::waits(&one.watch.listener, call.id)) {
+            return;
+        }
+        if !verdict.allow {
+            return self.answer(call, Answer::Fail(libc::EACCES));
+        }
+        let Pending {
+            deed,
+            intent,
+            rounds,
+            ..
+        } = pending;
+        match deed {
+            Deed::Start(program) => {
+                self.start_as_judged(call, program, (intent, rounds), verdict);
+            }
+            deed => self.perform(call, deed, verdict.id),
+        }
+    }
+
+    /// Starts a program if what was judged is what is there. Where the host judged a file from a
+    /// copy of its own that is not what is here, it is asked again, with that file.
+    fn start_as_judged(
+        &mut self,
+        call: Call,
+        mut program: Program,
+        (mut intent, rounds): (Intent, u32),
+        verdict: &Verdict,
+    ) {
+        if !program.is_as_judged() {
+            return self.changed(call, verdict.id);
+        }
+        let paths = verdict.files.iter().map(|file| file.path.clone());
+        if program.add_changed(paths, call.caller, &self.originals) == 0 {
+            return self.start_program(call, program);
+        }
+        if rounds >= MOST_ROUNDS {
+            return self.changed(call, verdict.id);
+        }
+        intent.files = program.files();
+        self.ask_host(Pending {
+            call,
+            deed: Deed::Start(program),
+            intent,
+            rounds: rounds.saturating_add(1),
+        });
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The gate's socket in the guest, for programs that know of it: lines of JSON in, lines of JSON
+//! out (`docs/wire.md`). What is said goes to the host as it is and is read there; answers come
+//! back as they are. An agent that declares what it will do is judged before it does it, one that
+//! asks is told at once whether and for how long it will wait.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use protocol::actions::{Declared, Reply};
+use rustix::event::PollFlags;
+use rustix::net::sockopt::socket_peercred;
+
+use crate::link::not_now;
+
+/// Most programs that are connected at once.
+const MOST_CLIENTS: usize = 64;
+/// Longest line, the largest plan: what the frame to the host has room for.
+const LONGEST: usize = 1 << 20;
+/// What waits for a program that does not read; then it is let go.
+const MOST_WAITING: usize = 256 * 1024;
+/// Lines of one program that wait for the host.
+const MOST_OPEN: usize = 64;
+
+/// A descriptor of the door.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Listener,
+    Client(u64),
+}
+
+/// A line that a program said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) client: u64,
+    pub(crate) root: u64,
+    pub(crate) line: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Client {
+    stream: UnixStream,
+    process: u32,
+    /// The root action that its process belonged to when it connected.
+    root: u64,
+    inbox: Vec<u8>,
+    /// So much of it has no line's end.
+    looked: usize,
+    outbox: Vec<u8>,
+    /// What waits for the host, by number.
+    open: BTreeMap<u64, Declared>,
+}
+
+/// A program that has just connected.
+#[derive(Debug)]
+pub(crate) struct Accepted(Client);
+
+impl Accepted {
+    pub(crate) fn process(&self) -> u32 {
+        self.0.process
+    }
+}
+
+/// The socket, and who is connected.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listener: Option<UnixListener>,
+    clients: BTreeMap<u64, Client>,
+    next: u64,
+}
+
+impl Door {
+    /// Opens it, where there is to be one.
+    pub(crate) fn open(socket: Option<&Path>) -> Self {
+        Self {
+            listener: socket.and_then(|socket| listen(socket).ok()),
+            clients: BTreeMap::new(),
+            next: 1,
+        }
+    }
+
+    pub(crate) fn watch<'a>(&'a self, add: &mut dyn FnMut(Part, BorrowedFd<'a>, PollFlags)) {
+        if let Some(listener) = &self.listener
+            && self.clients.len() < MOST_CLIENTS
+        {
+            add(Part::Listener, listener.as_fd(), PollFlags::IN);
+        }
+        for (number, client) in &self.clients {
+            let mut flags = PollFlags::empty();
+            if client.open.len() < MOST_OPEN {
+                flags |= PollFlags::IN;
+            }
+            if !client.outbox.is_empty() {
+                flags |= PollFlags::OUT;
+            }
+            add(Part::Client(*number), client.stream.as_fd(), flags);
+        }
+    }
+
+    /// Takes in that a descriptor has something; the lines that are whole.
+    pub(crate) fn on(&mut self, part: Part, flags: PollFlags) -> Vec<Said> {
+        match part {
+            Part::Listener => Vec::new(),
+            Part::Client(number) => {
+                let Some(client) = self.clients.get_mut(&number) else {
+                    return Vec::new();
+                };
+                match client.turn(flags) {
+                    Ok(lines) => {
+                        let root = client.root;
+                        let said = |line| Said {
+                            client: number,
+                            root,
+                            line,
+                        };
+                        lines.into_iter().map(said).collect()
+                    }
+                    Err(_) => {
+                        self.clients.remove(&number);
+                        Vec::new()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever has connected.
+    pub(crate) fn accept(&mut self) -> Option<Accepted> {
+        let (stream, _) = self.listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        let process = socket_peercred(&stream).map(|cred| cred.pid.as_raw_nonzero().get());
+        Some(Accepted(Client {
+            process: process
+                .ok()
+                .and_then(|pid| pid.try_into().ok())
+                .unwrap_or(0),
+            root: 0,
+            stream,
+            inbox: Vec::new(),
+            looked: 0,
+            outbox: Vec::new(),
+            open: BTreeMap::new(),
+        }))
+    }
+
+    /// Serves who has connected from now on.
+    pub(crate) fn add(&mut self, accepted: Accepted, root: u64) {
+        let client = Client { root, ..accepted.0 };
+        self.clients.insert(self.next, client);
+        self.next = self.next.saturating_add(1);
+    }
+
+    /// Notes that a line went to the host.
+    pub(crate) fn said(&mut self, client: u64, declared: Declared) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.open.insert(declared.id, declared);
+        }
+    }
+
+    /// All that waits for the host, to be said again to another.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &Declared> {
+        self.clients
+            .values()
+            .flat_map(|client| client.open.values())
+    }
+
+    /// Passes an answer on.
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        let mut clients = self.clients.iter_mut();
+        let whose = clients.find(|(_, client)| client.open.contains_key(&reply.id));
+        let Some((number, client)) = whose else {
+            return;
+        };
+        let number = *number;
+        if reply.last {
+            client.open.remove(&reply.id);
+        }
+        let line = reply.json.split(|byte| *byte == b'\n').next();
+        client.outbox.extend_from_slice(line.unwrap_or_default());
+        client.outbox.push(b'\n');
+        if client.outbox.len() > MOST_WAITING || client.flush().is_err() {
+            self.clients.remove(&number);
+        }
+    }
+}
+
+impl Client {
+    fn turn(&mut self, flags: PollFlags) -> io::Result<Vec<Vec<u8>>> {
+        self.flush()?;
+        if !flags.intersects(!PollFlags::OUT) {
+            return self.lines();
+        }
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => self
+                .inbox
+                .extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Err(e) if not_now(&e) => {}
+            Err(e) => return Err(e),
+        }
+        self.lines()
+    }
+
+    /// The lines that are whole, as many as may wait for the host.
+    fn lines(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut lines = Vec::new();
+        let most = MOST_OPEN.saturating_sub(self.open.len());
+        while lines.len() < most {
+            let rest = self.inbox.get(self.looked..).unwrap_or_default();
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+                self.looked = self.inbox.len();
+                break;
+            };
+            let end = self.looked.saturating_add(end);
+            self.looked = 0;
+            let rest = self.inbox.split_off(end.saturating_add(1));
+            let mut line = std::mem::replace(&mut self.inbox, rest);
+            line.truncate(end);
+            lines.push(line);
+        }
+        match self.inbox.len() > LONGEST {
+            true => Err(io::ErrorKind::InvalidData.into()),
+            false => Ok(lines),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            match self.stream.write(&self.outbox) {
+                Ok(written) => drop(self.outbox.drain(..written)),
+                Err(e) if not_now(&e) => return Ok(()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everybody may connect; the folder is root's, so nobody else can be there in its place.
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    let folder = socket.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    let _ = fs::remove_file(socket);
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o666))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a process must be once a program that was let pass has been started.
+//!
+//! Starting a program cannot be done in a process' place: the kernel reads the path and the
+//! arguments again, from memory that another thread can have changed since they were judged. So
+//! what was started is looked at afterwards, at the new program's first gated call. That is
+//! `set_tid_address`, which the C libraries make before any code of the program's own (`csu/`,
+//! `elf/rtld.c` in glibc, `src/env/__init_tls.c` in musl); a program that makes none is looked at
+//! when it does anything that is gated. What differs is killed.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, openat, stat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::place::{Caller, Identity, Number, There};
+use super::{elf, programs};
+
+/// Programs that wait to be looked at, at most; with more a start is refused.
+const MOST: usize = 4096;
+/// Interpreters of interpreters (`BINPRM_MAX_RECURSION`, fs/exec.c).
+const DEEPEST: usize = 5;
+/// The kernel reads as much of a script for its first line (`BINPRM_BUF_SIZE`).
+const FIRST_LINE: usize = 256;
+/// Most of a command line that is compared.
+const MOST_BYTES: u64 = 512 * 1024;
+
+/// What was told of a program, as /proc shows it of one that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Its command line.
+    pub(crate) line: Vec<u8>,
+    /// Its environment, as far as it was told ([`environment`]).
+    pub(crate) env: Vec<u8>,
+    /// Its folder.
+    pub(crate) cwd: Vec<u8>,
+}
+
+/// The programs that were let pass.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    /// Those not looked at yet, by process.
+    waiting: HashMap<u32, Waiting>,
+    /// All that a process of the task may be.
+    passed: HashSet<Number>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// The thread that makes the call.
+    thread: u32,
+    /// Readable once the process is gone: its number may be another's then.
+    process: OwnedFd,
+    /// Before: a start that fails leaves the process what it was.
+    before: Option<Number>,
+    /// Its command line then, where only that tells before from after.
+    line_before: Option<Vec<u8>>,
+    after: Number,
+    opened: Vec<Identity>,
+    /// Nothing where any will do.
+    told: Option<Told>,
+}
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing was waited for, or it is as it must be.
+    Right,
+    /// It is something else.
+    Wrong,
+}
+
+/// What would run when a file is started: itself, or the interpreter its first line names.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// What the process' file will be.
+    pub(crate) image: Identity,
+    /// All that the kernel opens to run: the file, interpreters, the loader.
+    pub(crate) opened: Vec<Identity>,
+    /// The loader among them.
+    pub(crate) loader: Option<There>,
+    /// Arguments that come before those of the call, its name left out; empty for no script.
+    pub(crate) before: Vec<Vec<u8>>,
+    /// It is a script.
+    pub(crate) script: bool,
+}
+
+impl Images {
+    /// Notes what a process is about to become. An error: too many are, or it is about to become
+    /// something else by another of its threads.
+    pub(crate) fn expect(
+        &mut self,
+        caller: Caller,
+        start: &Start,
+        told: Option<Told>,
+    ) -> Result<(), Errno> {
+        if self.waiting.len() >= MOST {
+            self.waiting.retain(|_, waiting| !waiting.is_gone());
+            if self.waiting.len() >= MOST {
+                return Err(Errno::AGAIN);
+            }
+        }
+        let (process, pidfd) = process_and_descriptor(caller.thread)?;
+        let earlier = self.waiting.get(&process);
+        let other = |waiting: &Waiting| waiting.thread != caller.thread && !waiting.is_gone();
+        if earlier.is_some_and(other) && is_thread_of(earlier.map_or(0, |e| e.thread), process) {
+            return Err(Errno::AGAIN);
+        }
+        let before = exe(process).map(Identity::number);
+        let after = start.image.number();
+        let same = before == Some(after);
+        let waiting = Waiting {
+            thread: caller.thread,
+            process: pidfd,
+            before,
+            line_before: same.then(|| command_line(process)).flatten(),
+            after,
+            opened: start.opened.clone(),
+            told,
+        };
+        self.passed.insert(after);
+        self.waiting.insert(process, waiting);
+        Ok(())
+    }
+
+    /// Takes what a process is as let pass: it was started by the agent.
+    pub(crate) fn pass(&mut self, process: u32) {
+        self.passed.extend(exe(process).map(Identity::number));
+    }
+
+    /// Whether a process was let pass to run this file, by itself or for another.
+    pub(crate) fn expects(&self, process: u32, file: Identity) -> bool {
+        let waiting = self.waiting.get(&process);
+        waiting.is_some_and(|waiting| !waiting.is_gone() && waiting.opened.contains(&file))
+    }
+
+    /// Looks at a process that makes a gated call.
+    pub(crate) fn look(&mut self, caller: Caller) -> Look {
+        let thread = caller.thread;
+        let Some(now) = exe(thread).map(Identity::number) else {
+            // It is gone, and its call with it.
+            return Look::Right;
+        };
+        if !self.passed.contains(&now) {
+            return Look::Wrong;
+        }
+        if self.waiting.is_empty() {
+            return Look::Right;
+        }
+        let process = match self.waiting.contains_key(&thread) {
+            true => thread,
+            false => process_of(thread),
+        };
+        let Some(waiting) = self.waiting.get(&process) else {
+            return Look::Right;
+        };
+        if waiting.is_gone() {
+            self.waiting.remove(&process);
+            return Look::Right;
+        }
+        let is = now == waiting.after;
+        if is && waiting.told.as_ref().is_none_or(|told| told.is(process)) {
+            self.waiting.remove(&process);
+            return Look::Right;
+        }
+        // The start has not come to be, or will not: it goes on waiting for the next look.
+        let as_before =
+            || waiting.line_before.is_some() && waiting.line_before == command_line(process);
+        if Some(now) == waiting.before && (!is || as_before()) {
+            return Look::Right;
+        }
+        self.waiting.remove(&process);
+        Look::Wrong
+    }
+}
+
+impl Waiting {
+    fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.process, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+}
+
+impl Told {
+    fn is(&self, process: u32) -> bool {
+        let caller = Caller { thread: process };
+        command_line(process).is_some_and(|line| line == self.line)
+            && read(process, "environ").is_some_and(|env| environment_of(&env) == self.env)
+            && caller.cwd() == self.cwd
+    }
+}
+
+/// An environment as far as it is told: its names, and the values that tell what runs.
+pub(crate) fn environment<'a>(told: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let mut all = Vec::new();
+    for one in told {
+        all.extend_from_slice(one);
+        all.push(0);
+    }
+    all
+}
+
+/// The same of /proc/<pid>/environ.
+fn environment_of(environ: &[u8]) -> Vec<u8> {
+    let own = environ.strip_suffix(b"\0").unwrap_or(environ);
+    let own = own.split(|byte| *byte == 0).filter(|_| !environ.is_empty());
+    let own: Vec<Vec<u8>> = own.map(<[u8]>::to_vec).collect();
+    let names: Vec<Vec<u8>> = own.iter().map(|one| programs::name(one).to_vec()).collect();
+    let telling: Vec<Vec<u8>> = own.into_iter().filter_map(programs::telling).collect();
+    environment(names.iter().chain(&telling))
+}
+
+/// The file that a process runs.
+pub(crate) fn exe(process: u32) -> Option<Identity> {
+    stat(format!("/proc/{process}/exe"))
+        .ok()
+        .map(|stat| Identity::of(&stat))
+}
+
+/// The process of a thread, and a descriptor of it.
+fn process_and_descriptor(thread: u32) -> Result<(u32, OwnedFd), Errno> {
+    let open = |process: u32| {
+        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+        pidfd_open(pid.ok_or(Errno::SRCH)?, PidfdFlags::empty())
+    };
+    // Only the first thread of a process has one.
+    if let Ok(pidfd) = open(thread) {
+        return Ok((thread, pidfd));
+    }
+    let process = process_of(thread);
+    Ok((process, open(process)?))
+}
+
+fn is_thread_of(thread: u32, process: u32) -> bool {
+    stat(format!("/proc/{process}/task/{thread}")).is_ok()
+}
+
+/// The process of a thread; the thread itself when it cannot be told.
+pub(crate) fn process_of(thread: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    process
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(thread)
+}
+
+/// The parent of a process.
+pub(crate) fn parent_of(process: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    parent.trim().parse().ok()
+}
+
+fn command_line(process: u32) -> Option<Vec<u8>> {
+    read(process, "cmdline")
+}
+
+fn read(process: u32, what: &str) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = openat(CWD, format!("/proc/{process}/{what}"), flags, Mode::empty()).ok()?;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::from(file);
+    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// What the kernel will run for a file (`fs/binfmt_script.c`): follows first lines.
+pub(crate) fn start(caller: Caller, there: &There, called: &[u8]) -> Result<Start, Errno> {
+    let mut start = Start {
+        image: there.identity(),
+        opened: vec![there.identity()],
+        loader: None,
+        before: Vec::new(),
+        script: false,
+    };
+    let mut words = match reads(there)? {
+        Reads::Script(words) => words,
+        Reads::Program(loader) => {
+            start.loaded_by(caller, loader);
+            return Ok(start);
+        }
+    };
+    start.script = true;
+    start.before = vec![called.to_vec()];
+    for _ in 0..DEEPEST {
+        let Some(interpreter) = words.first().cloned() else {
+            return Err(Errno::NOEXEC);
+        };
+        words.extend(std::mem::take(&mut start.before));
+        start.before = words;
+        let there = caller.there(libc::AT_FDCWD, &interpreter, true)?;
+        start.image = there.identity();
+        start.opened.push(start.image);
+        match reads(&there)? {
+            Reads::Script(next) => words = next,
+            Reads::Program(loader) => {
+                start.loaded_by(caller, loader);
+                return Ok(start);
+            }
+        }
+    }
+    Err(Errno::LOOP)
+}
+
+impl Start {
+    fn loaded_by(&mut self, caller: Caller, loader: Option<Vec<u8>>) {
+        let there = loader.and_then(|path| caller.there(libc::AT_FDCWD, &path, true).ok());
+        self.opened.extend(there.as_ref().map(There::identity));
+        self.loader = there;
+    }
+}
+
+/// What the kernel reads in a file that it is to run.
+enum Reads {
+    /// The interpreter and its argument that the first line names.
+    Script(Vec<Vec<u8>>),
+    /// A program, with the loader it names.
+    Program(Option<Vec<u8>>),
+}
+
+fn reads(there: &There) -> Result<Reads, Errno> {
+    if !there.is_file() {
+        return Err(Errno::ACCESS);
+    }
+    let file = std::fs::File::from(there.reopen(OFlags::RDONLY)?);
+    let mut bytes = [0; FIRST_LINE];
+    let read = file.read_at(&mut bytes, 0).map_err(|_| Errno::IO)?;
+    let bytes = bytes.get(..read).unwrap_or_default();
+    Ok(match bytes.strip_prefix(b"#!") {
+        Some(line) => Reads::Script(first_line(line)),
+        None => Reads::Program(elf::loader(bytes, &file)),
+    })
+}
+
+/// The words of a first line: an interpreter, and all the rest as one argument.
+fn first_line(line: &[u8]) -> Vec<Vec<u8>> {
+    let end = line.iter().position(|byte| *byte == b'\n');
+    let line = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let line = trim(line);
+    let at = line.iter().position(blank).unwrap_or(line.len());
+    let (interpreter, rest) = line.split_at_checked(at).unwrap_or((line, b""));
+    let mut words = vec![interpreter.to_vec()];
+    let rest = trim(rest);
+    if !rest.is_empty() {
+        words.push(rest.to_vec());
+    }
+    words
+}
+
+/// Without blanks at either end, as the kernel takes them: a carriage return is a letter.
+fn trim(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !blank(byte));
+    let end = end.map_or(start, |end| end.saturating_add(1));
+    text.get(start..end).unwrap_or_default()
+}
+
+/// The command line that a start gives, as /proc shows it.
+pub(crate) fn line(start: &Start, argv: &[Vec<u8>]) -> Vec<u8> {
+    let own = match start.script {
+        true => argv.get(1..).unwrap_or_default(),
+        false => argv,
+    };
+    // Since Linux 5.18 no program is without its name.
+    let nameless = [Vec::new()];
+    let own = match own.is_empty() && start.before.is_empty() {
+        true => &nameless,
+        false => own,
+    };
+    environment(start.before.iter().chain(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    fn me() -> Caller {
+        Caller {
+            thread: std::process::id(),
+        }
+    }
+
+    fn there(path: &Path) -> There {
+        me().there(libc::AT_FDCWD, path.as_os_str().as_bytes(), true)
+            .unwrap()
+    }
+
+    fn words(text: &[&str]) -> Vec<Vec<u8>> {
+        text.iter().map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_script_is_its_interpreter_with_the_scripts_name_before_the_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("s");
+        std::fs::write(&script, "#! /bin/sh  -e x \necho hi\n").unwrap();
+        let called = script.as_os_str().as_bytes();
+        let start = start(me(), &there(&script), called).unwrap();
+        let shell = there(Path::new("/bin/sh"));
+        assert_eq!((start.image, start.script), (shell.identity(), true));
+        let shown = line(&start, &words(&["name", "a"]));
+        let wanted = [b"/bin/sh\0-e x\0", called, b"\0a\0"].concat();
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn a_program_is_itself() {
+        let path = std::env::current_exe().unwrap();
+        let start = start(me(), &there(&path), b"x").unwrap();
+        assert_eq!(
+            (start.image, start.script),
+            (there(&path).identity(), false)
+        );
+        assert_eq!(line(&start, &words(&["x", ""])), b"x\0\0");
+    }
+
+    #[test]
+    fn an_environment_is_told_by_its_names_and_what_tells() {
+        let all = environment_of(b"HOME=/h\0PATH=/p\0EMPTY=\0odd\0");
+        assert_eq!(all, b"HOME\0PATH\0EMPTY\0odd\0PATH=/p\0");
+        assert_eq!(environment_of(b""), b"");
+        assert_eq!(environment_of(b"\0"), b"\0");
+    }
+
+    #[test]
+    fn what_was_started_is_held_to_what_was_let_pass() {
+        let (sleep, shell) = (Path::new("/bin/sleep"), Path::new("/bin/sh"));
+        let look = |image: &Path, line: Option<&str>, cwd: &str| {
+            let mut images = Images::default();
+            // A process that is something already stands for one that has just become it.
+            let mut child = std::process::Command::new(sleep)
+                .arg("5")
+                .env_clear()
+                .current_dir("/")
+                .spawn()
+                .unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let caller = Caller { thread: child.id() };
+            let told = line.map(|line| Told {
+                line: line.as_bytes().to_vec(),
+                env: Vec::new(),
+                cwd: cwd.as_bytes().to_vec(),
+            });
+            let start = start(caller, &there(image), b"").unwrap();
+            assert!(!images.expects(caller.thread, start.image));
+            images.expect(caller, &start, told).unwrap();
+            assert!(images.expects(caller.thread, start.image));
+            images.waiting.get_mut(&child.id()).unwrap().before = None;
+            let look = images.look(caller);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(!images.expects(caller.thread, start.image));
+            look
+        };
+        assert_eq!(look(sleep, None, ""), Look::Right);
+        assert_eq!(look(sleep, Some("/bin/sleep\x005\0"), "/"), Look::Right);
+        assert_eq!(look(sleep, Some("/bin/sleep\x009\0"), "/"), Look::Wrong);
+        assert_eq!(look(sleep, Some("/bin/sleep\x005\0"), "/tmp"), Look::Wrong);
+        assert_eq!(look(shell, None, ""), Look::Wrong);
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Strings and lists out of the memory of a process that waits in a call.
+//!
+//! The process can change its memory at any time (another thread, a page shared with somebody), so
+//! what is read here is what is judged, and never what the kernel reads later: whoever lets the
+//! call be carried out from that memory has another way to know (see `super::images`).
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use rustix::io::Errno;
+
+use super::sys;
+
+/// `PATH_MAX`, with its nul.
+const LONGEST_PATH: usize = 4096;
+/// Never read across its end: what is mapped behind it is nobody's promise.
+const PAGE: u64 = 4096;
+/// Pages kept of one call.
+const MOST_PAGES: usize = 16;
+/// Most arguments and names of the environment that are told, and most of their bytes. Linux
+/// allows more than anybody reads; what is cut says so, and is judged by the host as that.
+pub(crate) const MOST_STRINGS: usize = 4096;
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Strings, or as many as were taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Strings {
+    pub(crate) list: Vec<Vec<u8>>,
+    /// There are more, or longer ones.
+    pub(crate) cut: bool,
+}
+
+/// The memory of one process, as it was when a page of it was first read.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pid: u32,
+    pages: Vec<(u64, Vec<u8>)>,
+}
+
+impl Memory {
+    pub(crate) fn of(pid: u32) -> Self {
+        Self {
+            pid,
+            pages: Vec::new(),
+        }
+    }
+
+    /// What is mapped from an address to the end of its page. A string rarely crosses one, and the
+    /// arguments of a program mostly lie in one: a page is read once for all of them.
+    fn rest_of_page(&mut self, address: u64) -> Result<&[u8], Errno> {
+        let inside = address.checked_rem(PAGE).unwrap_or(0);
+        let start = address.saturating_sub(inside);
+        let known = self.pages.iter().position(|(at, _)| *at == start);
+        let known = match known {
+            Some(known) => known,
+            None => self.load(start)?,
+        };
+        let page = self.pages.get(known).map(|(_, page)| page.as_slice());
+        let inside = usize::try_from(inside).unwrap_or(0);
+        page.and_then(|page| page.get(inside..)).ok_or(Errno::FAULT)
+    }
+
+    fn load(&mut self, start: u64) -> Result<usize, Errno> {
+        let mut page = vec![0; usize::try_from(PAGE).unwrap_or(0)];
+        match sys::read_memory(self.pid, start, &mut page) {
+            Ok(read) if read == page.len() => {}
+            _ => return Err(Errno::FAULT),
+        }
+        if self.pages.len() >= MOST_PAGES {
+            self.pages.clear();
+        }
+        self.pages.push((start, page));
+        Ok(self.pages.len().saturating_sub(1))
+    }
+
+    /// A nul-terminated string of at most `most` bytes; whether it was cut there.
+    pub(crate) fn string(&mut self, address: u64, most: usize) -> Result<(Vec<u8>, bool), Errno> {
+        let mut text = Vec::new();
+        let mut at = address;
+        loop {
+            let rest = self.rest_of_page(at)?;
+            let end = rest.iter().position(|byte| *byte == 0);
+            text.extend_from_slice(rest.get(..end.unwrap_or(rest.len())).unwrap_or_default());
+            at = at.saturating_add(u64::try_from(rest.len()).unwrap_or(u64::MAX));
+            if text.len() > most {
+                text.truncate(most);
+                return Ok((text, true));
+            }
+            if end.is_some() {
+                return Ok((text, false));
+            }
+        }
+    }
+
+    /// A path, as a call takes it.
+    pub(crate) fn path(&mut self, address: u64) -> Result<Vec<u8>, Errno> {
+        match self.string(address, LONGEST_PATH.saturating_sub(1))? {
+            (path, false) => Ok(path),
+            (_, true) => Err(Errno::NAMETOOLONG),
+        }
+    }
+
+    /// Bytes of a known length.
+    pub(crate) fn bytes(&mut self, address: u64, len: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = Vec::new();
+        let mut at = address;
+        while bytes.len() < len {
+            let rest = self.rest_of_page(at)?;
+            let want = len.saturating_sub(bytes.len()).min(rest.len());
+            bytes.extend_from_slice(rest.get(..want).unwrap_or_default());
+            at = at.saturating_add(u64::try_from(want).unwrap_or(u64::MAX));
+        }
+        Ok(bytes)
+    }
+
+    /// A word.
+    pub(crate) fn word(&mut self, address: u64) -> Result<u64, Errno> {
+        let bytes = self.bytes(address, 8)?;
+        let bytes = bytes.first_chunk().ok_or(Errno::FAULT)?;
+        Ok(u64::from_ne_bytes(*bytes))
+    }
+
+    /// The strings of a list of pointers that ends with a null (argv, envp); a null list is empty.
+    /// `keep` says what of each is wanted; at most so many of them are taken.
+    pub(crate) fn strings(
+        &mut self,
+        address: u64,
+        most: usize,
+        keep: impl Fn(Vec<u8>) -> Option<Vec<u8>>,
+    ) -> Result<Strings, Errno> {
+        let mut strings = Strings::default();
+        let mut total = 0usize;
+        let mut at = address;
+        while at != 0 {
+            let pointer = self.word(at)?;
+            if pointer == 0 {
+                break;
+            }
+            at = at.saturating_add(8);
+            let room = MOST_BYTES.saturating_sub(total);
+            if strings.list.len() >= most || room == 0 {
+                strings.cut = true;
+                break;
+            }
+            let (text, cut) = self.string(pointer, room)?;
+            total = total.saturating_add(text.len()).saturating_add(1);
+            strings.cut |= cut;
+            strings.list.extend(keep(text));
+        }
+        Ok(strings)
+    }
+}
+
+/// A path out of a process' memory, for the calls that read nothing else.
+pub(crate) fn path(pid: u32, address: u64) -> Result<Vec<u8>, Errno> {
+    Memory::of(pid).path(address)
+}
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test that fails may panic")]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+
+    fn here() -> u32 {
+        std::process::id()
+    }
+
+    fn address<T>(of: *const T) -> u64 {
+        u64::try_from(of.addr()).unwrap()
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_null_and_each_string_to_its_nul() {
+        let texts = ["ls", "", &"x".repeat(5000)].map(|text| CString::new(text).unwrap());
+        let mut pointers: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        let list = address(pointers.as_ptr());
+        let read = Memory::of(here()).strings(list, 99, Some).unwrap();
+        let wanted: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+        assert_eq!((read.list, read.cut), (wanted, false));
+        let none = Memory::of(here()).strings(0, 99, Some).unwrap();
+        assert_eq!(none, Strings::default());
+        let two = Memory::of(here()).strings(list, 2, Some).unwrap();
+        assert!(two.cut && two.list.len() == 2);
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so() {
+        let text = CString::new("y".repeat(600_000)).unwrap();
+        let pointers = [text.as_ptr(), std::ptr::null()];
+        let list = address(pointers.as_ptr());
+        let read = Memory::of(here()).strings(list, 99, Some).unwrap();
+        assert!(read.cut && read.list[0].len() == MOST_BYTES);
+        let path = CString::new("p".repeat(4096)).unwrap();
+        let read = self::path(here(), address(path.as_ptr()));
+        assert_eq!(read, Err(Errno::NAMETOOLONG));
+    }
+
+    #[test]
+    fn a_wild_pointer_is_a_fault() {
+        assert_eq!(path(here(), 8), Err(Errno::FAULT));
+        assert_eq!(Memory::of(here()).word(u64::MAX), Err(Errno::FAULT));
+        assert!(Memory::of(here()).strings(16, 99, Some).is_err());
+    }
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The gate, from the host's side of the wire: what it asks, and what it does with the answers.
+//!
+//! On this machine's own kernel, which must know seccomp's user notification and Landlock. The
+//! overlays of a guest are not here: what depends on them is tested in a guest.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use protocol::actions::{Act, Gate, Intent, Verdict};
+use protocol::messages::{Exec, Hello};
+use protocol::{Kind, read_frame, write_message};
+use support::*;
+
+/// A host that decides by a rule, and remembers what it was asked.
+struct Policy {
+    asked: Arc<Mutex<Vec<Intent>>>,
+}
+
+impl Policy {
+    fn of(mut stream: UnixStream, allows: impl Fn(&Intent) -> bool + Send + 'static) -> Self {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        thread::spawn(move || {
+            expect::<Hello>(&mut stream, Kind::Hello);
+            while let Ok(frame) = read_frame(&mut stream) {
+                if frame.kind != Kind::Intent {
+                    continue;
+                }
+                let intent: Intent = frame.decode(Kind::Intent).unwrap();
+                let verdict = Verdict {
+                    id: intent.id,
+                    allow: allows(&intent),
+                    ..Verdict::default()
+                };
+                log.lock().unwrap().push(intent);
+                write_message(&mut stream, Kind::Verdict, &verdict).unwrap();
+            }
+        });
+        Self { asked }
+    }
+
+    /// What was asked, in short.
+    fn asked(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(short).collect()
+    }
+}
+
+fn short(intent: &Intent) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match intent.act.as_ref().unwrap() {
+        Act::Run(run) => {
+            let argv: Vec<_> = run.argv.iter().map(|word| text(word)).collect();
+            format!("run {}", argv.join(" "))
+        }
+        Act::Write(write) => format!("write {}", text(&write.path)),
+        Act::Remove(path) => format!("remove {}", text(path)),
+        Act::Rename(rename) => format!("rename {} {}", text(&rename.from), text(&rename.to)),
+        Act::Connect(connect) => format!("connect {}", connect.to),
+    }
+}
+
+/// A folder with a workspace, a free folder and one outside both.
+struct Ground {
+    _dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for name in ["ws", "free", "out"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        Self { _dir: dir, root }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Runs a shell script under the gate.
+    fn run(
+        &self,
+        script: &str,
+        allows: impl Fn(&Intent) -> bool + Send + 'static,
+    ) -> (Outcome, Policy) {
+        self.run_command(sh(script), allows)
+    }
+
+    fn run_command(
+        &self,
+        exec: Exec,
+        allows: impl Fn(&Intent) -> bool + Send + 'static,
+    ) -> (Outcome, Policy) {
+        let mut host = Host::with_workspace(self.at("ws"));
+        let free = [
+            self.at("ws"),
+            self.at("free"),
+            "/dev".into(),
+            "/proc".into(),
+        ];
+        let bytes = |path: &PathBuf| path.to_str().unwrap().as_bytes().to_vec();
+        let gate = Gate {
+            root: 7,
+            free: free.iter().map(bytes).collect(),
+        };
+        let (_, mut stdio) = host.begin(Exec {
+            gate: Some(gate),
+            ..exec
+        });
+        let policy = Policy::of(host.actions(), allows);
+        let started: protocol::messages::Started = expect(&mut host.agent, Kind::Started);
+        assert!(started.pid > 0);
+        let (stdout, stderr) = output(&mut stdio);
+        let outcome = Outcome {
+            stdout,
+            stderr,
+            exited: host.exited(),
+        };
+        (outcome, policy)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn a_program_that_a_command_starts_is_asked_about_with_its_arguments() {
+    let ground = Ground::new();
+    let script = "/bin/echo one two; /bin/uname || echo refused $?";
+    let (done, policy) = ground.run(script, |intent| !short(intent).contains("uname"));
+    assert_eq!(done.text(), "one two\nrefused 126\n");
+    assert_eq!(policy.asked(), ["run /bin/echo one two", "run /bin/uname"]);
+    let asked = policy.asked.lock().unwrap();
+    assert_eq!(asked[0].root, 7);
+    assert_eq!(asked[0].cwd, ground.at("ws").to_str().unwrap().as_bytes());
+}
+
+#[test]
+fn what_is_written_in_free_folders_is_not_asked_about() {
+    let ground = Ground::new();
+    let script = "cd ../free && echo a > a && mkdir d && echo b > d/b && ln a l && ln -s a s \
+                  && mv d e && rm -r e && cat s && echo c > ../ws/c && mv ../ws/c ../ws/d \
+                  && rm ../ws/d && ls";
+    let (done, policy) = ground.run(script, |_| true);
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+    assert_eq!(done.text(), "a\na\nl\ns\n");
+    let asked = policy.asked();
+    assert!(
+        asked.iter().all(|asked| asked.starts_with("run ")),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn a_file_elsewhere_is_written_when_the_host_says_so_and_by_the_gate() {
+    let ground = Ground::new();
+    let (yes, no) = (ground.at("out/yes"), ground.at("out/no"));
+    fs::write(ground.at("out/there"), "old\n").unwrap();
+    let script = format!(
+        "umask 027; echo new > {}; echo new > {} || echo refused; echo more >> ../out/there",
+        shown(&yes),
+        shown(&no)
+    );
+    let (done, policy) = ground.run(&script, |intent| !short(intent).ends_with("/no"));
+    assert_eq!(done.text(), "refused\n");
+    assert_eq!(fs::read_to_string(&yes).unwrap(), "new\n");
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&yes).unwrap());
+    assert_eq!(mode & 0o777, 0o640);
+    assert!(!no.exists());
+    assert_eq!(
+        fs::read_to_string(ground.at("out/there")).unwrap(),
+        "old\nmore\n"
+    );
+    let there = shown(&ground.at("out/there"));
+    let wanted = [shown(&yes), shown(&no), there].map(|path| format!("write {path}"));
+    assert_eq!(policy.asked(), wanted);
+}
+
+#[test]
+fn names_elsewhere_are_removed_changed_and_made_when_the_host_says_so() {
+    let ground = Ground::new();
+    for name in ["a", "b", "c"] {
+        fs::write(ground.at("out").join(name), name).unwrap();
+    }
+    let script = "cd ../out; rm a; rm b; mv c d; mkdir e; ln -s x s; ls";
+    let (done, policy) = ground.run(script, |intent| !short(intent).ends_with("out/b"));
+    assert_eq!(done.text(), "b\nd\ne\ns\n");
+    let own = |asked: &String| !asked.starts_with("run ");
+    let asked: Vec<_> = policy.asked().into_iter().filter(own).collect();
+    let out = shown(&ground.at("out"));
+    let wanted = [
+        format!("remove {out}/a"),
+        format!("remove {out}/b"),
+        format!("rename {out}/c {out}/d"),
+        format!("write {out}/e"),
+        format!("write {out}/s"),
+    ];
+    assert_eq!(asked, wanted);
+}
+
+#[test]
+fn a_link_out_of_a_free_folder_does_not_lead_out() {
+    let ground = Ground::new();
+    fs::write(ground.at("out/f"), "old").unwrap();
+    std::os::unix::fs::symlink("../out", ground.at("free/l")).unwrap();
+    let script = "echo new > ../free/l/f; rm ../free/l/f; echo x > ../free/l/g; true";
+    let (_, policy) = ground.run(script, |intent| short(intent).starts_with("run "));
+    assert_eq!(fs::read_to_string(ground.at("out/f")).unwrap(), "old");
+    assert!(!ground.at("out/g").exists(), "{:?}", policy.asked());
+}
+
+#[test]
+fn ways_round_the_gate_are_refused() {
+    let ground = Ground::new();
+    let script = r#"
+import ctypes, errno, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*args):
+    result = libc.syscall(*args)
+    return errno.errorcode[ctypes.get_errno()] if result < 0 else result
+print(call(425, 1, 0))                                   # io_uring_setup
+print(call(437, -100, b"/etc/passwd", 0, 0))             # openat2
+def family(number, kind):
+    try:
+        socket.socket(number, kind).close(); return "made"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print(family(40, socket.SOCK_STREAM), family(socket.AF_INET, socket.SOCK_RAW))
+fd = os.memfd_create("x")
+os.write(fd, open("/bin/true", "rb").read())
+try:
+    os.execve(fd, ["true"], {})
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"#;
+    let exec = command(&["/usr/bin/env", "python3", "-c", script]);
+    let (done, policy) = ground.run_command(exec, |intent| match &intent.act {
+        Some(Act::Run(run)) => !run.nameless,
+        _ => true,
+    });
+    assert_eq!(
+        done.text(),
+        "ENOSYS\nENOSYS\nEACCES EPERM\nEACCES\n",
+        "{done:?}"
+    );
+    assert!(policy.asked().len() > 1);
+}
+
+#[test]
+fn a_connection_out_is_made_only_when_the_host_says_so() {
+    let ground = Ground::new();
+    let script = r#"
+import errno, socket
+there = socket.socket(); there.bind(("127.0.0.1", 0)); there.listen()
+here = socket.create_connection(there.getsockname()); print("inside")
+try:
+    out = socket.socket(); out.settimeout(2); out.connect(("192.0.2.1", 9))
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"#;
+    let exec = command(&["/usr/bin/env", "python3", "-c", script]);
+    let (done, policy) = ground.run_command(exec, |intent| !short(intent).starts_with("connect"));
+    assert_eq!(done.text(), "inside\nEACCES\n");
+    let asked = policy.asked();
+    assert_eq!(asked.last().unwrap(), "connect 192.0.2.1:9");
+}
+
+/// What a second thread does to the memory of a call that waits, `{swap}` times.
+const RACE: &str = r#"
+import ctypes, os, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+good, bad = [word.encode().ljust(256, b"\0") for word in sys.argv[2:4]]
+buffer = ctypes.create_string_buffer(good, 256)
+address = ctypes.addressof(buffer)
+def swap(until):
+    while time.monotonic() < until:
+        ctypes.memmove(address, bad, 256)
+        ctypes.memmove(address, good, 256)
+def race(attempt, seconds=1.5):
+    until = time.monotonic() + seconds
+    thread = threading.Thread(target=swap, args=(until,))
+    thread.start()
+    while time.monotonic() < until:
+        attempt()
+    thread.join()
+def opened():
+    fd = libc.open(buffer, os.O_WRONLY | os.O_CREAT, 0o644)
+    if fd >= 0: os.close(fd)
+def removed():
+    libc.unlink(buffer)
+def cut():
+    libc.truncate(buffer, ctypes.c_long(0))
+def started():
+    pid = os.fork()
+    if pid == 0:
+        until = time.monotonic() + 1
+        threading.Thread(target=swap, args=(until,), daemon=True).start()
+        time.sleep(0.002)
+        argv = (ctypes.c_void_p * 3)(ctypes.cast(ctypes.c_char_p(b"touch"), ctypes.c_void_p), address, None)
+        env = (ctypes.c_void_p * 1)(None)
+        libc.execve(b"/usr/bin/touch", argv, env)
+        os._exit(9)
+    os.waitpid(pid, 0)
+def connected():
+    pass
+race(globals()[sys.argv[1]])
+"#;
+
+#[test]
+fn memory_that_is_changed_while_a_call_waits_changes_nothing() {
+    for what in ["opened", "removed", "cut", "started"] {
+        let ground = Ground::new();
+        let (good, bad) = (ground.at("free/good"), ground.at("out/bad"));
+        if what != "started" && what != "opened" {
+            fs::write(&bad, "kept").unwrap();
+        }
+        // A start that is let pass may only be that; where its file would be does not matter.
+        let bad = if what == "started" {
+            ground.at("free/bad")
+        } else {
+            bad
+        };
+        let argv = ["/usr/bin/env", "python3", "-c", RACE, what];
+        let words = argv
+            .iter()
+            .copied()
+            .chain([good.to_str().unwrap(), bad.to_str().unwrap()]);
+        let exec = command(&words.collect::<Vec<_>>());
+        let name = bad.to_str().unwrap().to_owned();
+        let (done, policy) = ground.run_command(exec, move |intent| {
+            let asked = short(intent);
+            asked.contains("python3") || !asked.contains(&name)
+        });
+        assert_eq!(
+            (done.exited.code, done.exited.signal),
+            (0, 0),
+            "{what}: {done:?}"
+        );
+        match what {
+            "removed" | "cut" => assert_eq!(fs::read_to_string(&bad).unwrap(), "kept", "{what}"),
+            _ => assert!(!bad.exists(), "{what}"),
+        }
+        // The race was one: both were asked about, or the good one was done.
+        let asked = policy.asked();
+        let bad = |asked: &String| asked.contains("bad") && !asked.contains("python3");
+        assert!(asked.iter().any(bad), "{what}: {asked:?}");
+    }
+}

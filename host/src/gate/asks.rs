@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What of one task waits for people.
+//!
+//! ```text
+//! ask ─► approved before: allow │ refused before: deny │ else an item of the queue: wait
+//!
+//! look, each 100 ms while something waits:
+//!   of an item     approved ─► allow        denied, expired, withdrawn ─► deny
+//!   of too many    approved ─► ask again    the same
+//! ```
+//!
+//! The queue is `approvals.db`, which anybody of this user's decides in; nothing tells us of that
+//! but the file itself. So it is looked at, and only while something waits: first whether anybody
+//! has written to it at all, which is a look into shared memory.
+//!
+//! All waiting of a task has one limit, counted while anything of it waits.
+
+use std::time::{Duration, Instant};
+
+use policy::approval::desk::{self, Answer};
+use policy::approval::event::Event;
+use policy::approval::item::{State, line};
+use policy::approval::root::{Ask, Way, way};
+use policy::approval::store::Filter;
+use policy::approval::{Item, ItemId, Person, Store};
+use policy::effects::place::Setting;
+use policy::judge::Judgement;
+use policy::verdict::Limits;
+
+use super::court::{Ruling, short};
+use super::question;
+use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms, who};
+use crate::cli::chain;
+use crate::folders::Folders;
+use crate::task::OnAsk;
+
+/// How often to look for decisions.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Actions that may wait at once. A task that is held up by more is not one that people follow.
+pub const WAITING: usize = 256;
+
+/// Bytes of them: each is kept as it came, to be judged again.
+pub const BYTES: usize = 16 << 20;
+
+/// Who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A root action.
+    Root(u64),
+    /// An intent of the gate in the guest.
+    Intent(u64),
+}
+
+/// Something to ask about.
+#[derive(Debug)]
+pub struct Case<S> {
+    /// Who waits for the answer.
+    pub asker: Asker,
+    /// Its root action.
+    pub root: u64,
+    /// How it was judged.
+    pub ruling: Ruling,
+    /// What was judged, to be judged again.
+    pub source: S,
+    /// How many bytes that is.
+    pub bytes: usize,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// People allow it, or did before.
+    Allowed {
+        /// By this approval.
+        approval: String,
+    },
+    /// It is refused.
+    Refused {
+        /// Why, in a line.
+        why: String,
+        /// By this approval, if by one.
+        approval: Option<String>,
+    },
+    /// The task is to end: nobody is to be asked.
+    Ends {
+        /// Why, in a line.
+        why: String,
+    },
+}
+
+/// That people are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Who waits.
+    pub asker: Asker,
+    /// Its root action.
+    pub root: u64,
+    /// For this approval.
+    pub approval: String,
+    /// What they are asked, in a line.
+    pub line: String,
+    /// Why.
+    pub why: String,
+    /// Milliseconds until no answer is a no.
+    pub wait_ms: u64,
+}
+
+/// What asking comes to.
+#[derive(Debug)]
+pub enum Asked<S> {
+    /// It is decided.
+    Settled(Box<Case<S>>, Became),
+    /// It waits.
+    Waits(Waits),
+}
+
+/// What was decided of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Which.
+    pub approval: String,
+    /// The root action.
+    pub root: u64,
+    /// How.
+    pub state: State,
+    /// By whom.
+    pub by: Vec<String>,
+    /// In words.
+    pub note: Option<String>,
+}
+
+/// What a look found.
+#[derive(Debug)]
+pub struct News<S> {
+    /// Approvals that were decided.
+    pub decided: Vec<Decided>,
+    /// What no longer waits, or waits for something else.
+    pub asked: Vec<Asked<S>>,
+}
+
+#[derive(Debug)]
+struct Waiting<S> {
+    case: Case<S>,
+    ask: Ask,
+    item: ItemId,
+    /// Which portion of the item; none of the one that says there are too many.
+    portion: Option<usize>,
+    deadline_ms: u64,
+}
+
+/// The terms under which a task asks.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The task.
+    pub task: String,
+    /// Where its approvals are.
+    pub folders: Folders,
+    /// What becomes of what people would be asked about.
+    pub on_ask: OnAsk,
+    /// How long all of it may wait.
+    pub wait: Duration,
+}
+
+/// What waits of one task.
+#[derive(Debug)]
+pub struct Asks<S> {
+    terms: Terms,
+    requester: Option<Person>,
+    store: Option<Approvals>,
+    /// What the store said of others' changes at the last look.
+    seen: i64,
+    waiting: Vec<Waiting<S>>,
+    spent: Duration,
+    /// Since when something waits.
+    since: Option<Instant>,
+    next: Instant,
+}
+
+impl<S> Asks<S> {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            requester: who().ok(),
+            store: None,
+            seen: 0,
+            waiting: Vec::new(),
+            spent: Duration::ZERO,
+            since: None,
+            next: Instant::now(),
+        }
+    }
+
+    /// When to look for decisions; never while nothing waits.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.next)
+    }
+
+    /// Asks about an action.
+    pub fn ask(&mut self, case: Case<S>, setting: &Setting, limits: &Limits) -> Asked<S> {
+        let settled = |case, why: &str| Asked::Settled(Box::new(case), refused(why));
+        if let Some(why) = self.is_full(&case) {
+            return settled(case, why);
+        }
+        let Some(judged) = case.ruling.judged.as_deref() else {
+            return settled(case, "gate:unread: it was not judged");
+        };
+        match self.question(&case, judged, (setting, limits)) {
+            Ok(ask) => self.put(case, ask, limits),
+            Err(error) => settled(case, &cannot(&error)),
+        }
+    }
+
+    fn is_full(&self, case: &Case<S>) -> Option<&'static str> {
+        let bytes = self.waiting.iter().map(|waiting| waiting.case.bytes);
+        let bytes = bytes.fold(case.bytes, usize::saturating_add);
+        let full = self.waiting.len() >= WAITING || bytes > BYTES;
+        full.then_some("gate:full: too much of this task waits for people already")
+    }
+
+    fn question(
+        &mut self,
+        case: &Case<S>,
+        judged: &Judgement,
+        (setting, limits): (&Setting, &Limits),
+    ) -> Result<Ask, ApprovalsError> {
+        let (task, requester) = (self.terms.task.clone(), self.requester.clone());
+        let wait = u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX);
+        let question = question::of(self.store()?, &case.ruling.action, judged, setting)?;
+        Ok(Ask {
+            id: new_id()?,
+            root: format!("{task}/{}", case.root),
+            task,
+            requester,
+            rules: question::rules(limits),
+            question,
+            deadline_ms: now_ms().saturating_add(wait),
+        })
+    }
+
+    /// Puts it into the queue, where it belongs.
+    fn put(&mut self, case: Case<S>, ask: Ask, limits: &Limits) -> Asked<S> {
+        let became = match self.enqueue(&ask, limits) {
+            Err(error) => refused(&cannot(&error)),
+            Ok(None) => self.unasked(&case),
+            Ok(Some(Answer::Covered(grant))) => Became::Allowed {
+                approval: grant.to_string(),
+            },
+            Ok(Some(Answer::Refused(id, state))) => refusal(&id, state),
+            Ok(Some(Answer::Waiting(item, portion))) => {
+                return self.wait(case, ask, (item, Some(portion)));
+            }
+            Ok(Some(Answer::Flooded(item))) => return self.wait(case, ask, (item, None)),
+        };
+        Asked::Settled(Box::new(case), became)
+    }
+
+    /// Asks, or if nobody is to be asked, sees whether it was decided before.
+    fn enqueue(&mut self, ask: &Ask, limits: &Limits) -> Result<Option<Answer>, ApprovalsError> {
+        let asks = self.terms.on_ask == OnAsk::Wait && !self.left().is_zero();
+        let (budget, first) = (question::budget(limits), self.waiting.is_empty());
+        let store = self.store()?;
+        if !asks {
+            let filter = Filter {
+                task: Some(ask.task.clone()),
+                waiting: false,
+            };
+            let items: Vec<Item> = store.list(&filter)?.into_iter().flatten().collect();
+            return Ok(match way(&items, ask, &budget, now_ms()) {
+                Way::Covered(grant) => Some(Answer::Covered(grant)),
+                Way::Refused(id, state) => Some(Answer::Refused(id, state)),
+                _ => None,
+            });
+        }
+        // Before anything can be decided.
+        let seen = store.changes()?;
+        let answer = desk::ask(store, ask, &budget, now_ms())?;
+        if first {
+            self.seen = seen;
+        }
+        Ok(Some(answer))
+    }
+
+    /// What becomes of it when nobody is to be asked.
+    fn unasked(&self, case: &Case<S>) -> Became {
+        let reason = &case.ruling.reason;
+        match self.terms.on_ask {
+            OnAsk::Wait => refused("the task has waited for people as long as it may (--wait)"),
+            OnAsk::Deny => refused(&format!(
+                "a person would have to be asked, and nobody is (--on-ask deny): {reason}"
+            )),
+            OnAsk::Exit => Became::Ends {
+                why: short(&format!(
+                    "a person would have to be asked about '{}': {reason}",
+                    shown(case)
+                )),
+            },
+        }
+    }
+
+    fn wait(
+        &mut self,
+        case: Case<S>,
+        ask: Ask,
+        (item, portion): (ItemId, Option<usize>),
+    ) -> Asked<S> {
+        let now = now_ms();
+        let looked = self.store().map(|store| desk::look(store, &item, now));
+        // One that cannot be looked at now is looked at again soon.
+        let deadline_ms = match looked {
+            Ok(Ok(item)) => item.last().map_or(now, |portion| portion.deadline_ms),
+            _ => now,
+        };
+        let waits = Waits {
+            asker: case.asker,
+            root: case.root,
+            approval: item.to_string(),
+            line: shown(&case),
+            why: match portion {
+                Some(_) => case.ruling.reason.clone(),
+                None => "too many questions: people are asked whether it may go on".to_owned(),
+            },
+            wait_ms: deadline_ms.saturating_sub(now),
+        };
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            self.next = Instant::now() + LOOK;
+        }
+        self.waiting.push(Waiting {
+            case,
+            ask,
+            item,
+            portion,
+            deadline_ms,
+        });
+        Asked::Waits(waits)
+    }
+
+    /// Looks for decisions.
+    pub fn look(&mut self, limits: &Limits) -> News<S> {
+        self.next = Instant::now() + LOOK;
+        let mut news = News {
+            decided: Vec::new(),
+            asked: Vec::new(),
+        };
+        let now = now_ms();
+        let late = self
+            .waiting
+            .iter()
+            .any(|waiting| now >= waiting.deadline_ms);
+        let changes = self.store().and_then(|store| Ok(store.changes()?));
+        match changes {
+            Ok(changes) if changes == self.seen && !late => return news,
+            Ok(changes) => self.seen = changes,
+            // Nothing is let pass for that; what waits goes on waiting.
+            Err(_) => return news,
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            match self.heard(&waiting, now, &mut news.decided) {
+                None => self.waiting.push(waiting),
+                // The task goes on: what was too much is asked about by itself.
+                Some(State::Approved) if waiting.portion.is_none() => {
+                    let again = self.again(waiting.case, waiting.ask, limits);
+                    news.asked.push(again);
+                }
+                Some(State::Approved) => {
+                    let approval = waiting.item.to_string();
+                    let became = Became::Allowed { approval };
+                    news.asked
+                        .push(Asked::Settled(Box::new(waiting.case), became));
+                }
+                Some(state) => {
+                    let became = refusal(&waiting.item, state);
+                    news.asked
+                        .push(Asked::Settled(Box::new(waiting.case), became));
+                }
+            }
+        }
+        self.rest();
+        news
+    }
+
+    fn again(&mut self, case: Case<S>, mut ask: Ask, limits: &Limits) -> Asked<S> {
+        match new_id() {
+            Ok(id) => ask.id = id,
+            Err(error) => return Asked::Settled(Box::new(case), refused(&cannot(&error))),
+        }
+        self.put(case, ask, limits)
+    }
+
+    /// What was decided of something that waits, told once for all that wait for it.
+    fn heard(&mut self, waiting: &Waiting<S>, now: u64, told: &mut Vec<Decided>) -> Option<State> {
+        let store = self.store().ok()?;
+        let item = desk::look(store, &waiting.item, now).ok()?;
+        let portion = waiting.portion.unwrap_or(0);
+        let state = desk::hear(store, &waiting.item, portion, now).ok()?;
+        if state.waits() {
+            return None;
+        }
+        let approval = waiting.item.to_string();
+        if !told.iter().any(|told| told.approval == approval) {
+            let decision = item.portions().get(portion);
+            let decision = decision.and_then(|portion| portion.decision.as_ref());
+            let by = decision.map(|decision| decision.by.iter().map(ToString::to_string));
+            let votes = item.portions().get(portion).map(|portion| &portion.votes);
+            let said = votes
+                .into_iter()
+                .flatten()
+                .find_map(|vote| vote.note.clone());
+            told.push(Decided {
+                approval,
+                root: waiting.case.root,
+                state,
+                by: by.into_iter().flatten().collect(),
+                note: decision.and_then(|decision| decision.note.clone()).or(said),
+            });
+        }
+        Some(state)
+    }
+
+    /// What waited is gone; whether it waited.
+    pub fn withdraw(&mut self, asker: Asker, why: &str) -> bool {
+        let Some(at) = self.waiting.iter().position(|one| one.case.asker == asker) else {
+            return false;
+        };
+        let gone = self.waiting.remove(at);
+        self.let_go(&gone.item, why);
+        self.rest();
+        true
+    }
+
+    /// All of a kind is gone.
+    pub fn withdraw_all(&mut self, which: impl Fn(Asker) -> bool, why: &str) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            (waiting.into_iter()).partition(|one| which(one.case.asker));
+        self.waiting = rest;
+        for gone in gone {
+            self.let_go(&gone.item, why);
+        }
+        self.rest();
+    }
+
+    /// Nobody need decide what nobody waits for.
+    fn let_go(&mut self, item: &ItemId, why: &str) {
+        if self.waiting.iter().any(|waiting| waiting.item == *item) {
+            return;
+        }
+        if let Ok(store) = self.store() {
+            let why = why.to_owned();
+            // One that was decided meanwhile stays as it is.
+            let _ = desk::act(store, item, &Event::Withdraw { why }, now_ms());
+        }
+    }
+
+    /// Stops counting when nothing waits.
+    fn rest(&mut self) {
+        if self.waiting.is_empty()
+            && let Some(since) = self.since.take()
+        {
+            self.spent = self.spent.saturating_add(since.elapsed());
+        }
+    }
+
+    /// How much longer the task may wait.
+    fn left(&self) -> Duration {
+        let running = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let spent = self.spent.saturating_add(running);
+        self.terms.wait.saturating_sub(spent)
+    }
+
+    fn store(&mut self) -> Result<&Approvals, ApprovalsError> {
+        match self.store {
+            Some(ref store) => Ok(store),
+            None => Ok(self.store.insert(Approvals::open(&self.terms.folders)?)),
+        }
+    }
+}
+
+/// The action in a line fit for a terminal.
+#[must_use]
+pub fn shown<S>(case: &Case<S>) -> String {
+    short(&line(&case.ruling.action))
+}
+
+fn refused(why: &str) -> Became {
+    Became::Refused {
+        why: short(why),
+        approval: None,
+    }
+}
+
+fn refusal(item: &ItemId, state: State) -> Became {
+    let why = match state {
+        State::Expired => format!("nobody answered in time: approval {item}"),
+        State::Withdrawn => format!("approval {item} was withdrawn"),
+        _ => format!("a person said no: approval {item}"),
+    };
+    Became::Refused {
+        why,
+        approval: Some(item.to_string()),
+    }
+}
+
+fn cannot(error: &ApprovalsError) -> String {
+    format!("nobody can be asked: {}", chain(error))
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The verdict on an action of one task: the policies in force are asked about each of its
+//! readings, with the files as the guest sent them and, where the host has others, with those, and
+//! the tightest counts.
+//!
+//! In the workspace is counted when that may matter: an effect of some harm, something that could
+//! not be read, or policies of the operator's own, which may speak of any number.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use policy::action::Action;
+use policy::blast::Workspace;
+use policy::effects::place::Setting;
+use policy::effects::shell::Ground;
+use policy::effects::{Analysis, Harm, intent};
+use policy::judge::{Around, Judge, Judgement};
+use policy::verdict::facts::Who;
+use policy::verdict::{Limits, Verdict};
+use protocol::actions::{Grants, Judged};
+
+use super::force::{Force, Key, Shelf, has_own};
+use super::grants;
+use super::intent::Fixed;
+use super::scripts::{Scripts, Unlooked, View};
+use super::wire::Begin;
+
+/// The home of the images' unprivileged user.
+const HOME: &str = "/home/agent";
+
+/// Actions that are remembered to be allowed.
+const KNOWN: usize = 1024;
+
+/// Longest of them, in bytes of JSON.
+const KEY: usize = 8 << 10;
+
+/// Longest reason that is told, in characters.
+const REASON: usize = 500;
+
+/// What is said of an action.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// May it run?
+    pub verdict: Verdict,
+    /// Who says so: `policy` or `gate`.
+    pub by: &'static str,
+    /// Why, in a line.
+    pub reason: String,
+    /// The policies that decided.
+    pub policies: Vec<String>,
+    /// The reading that decided.
+    pub action: Action,
+    /// The risk, in basis points, if it was judged.
+    pub risk_bps: Option<u16>,
+    /// What is known of it, if people are to be asked.
+    pub judged: Option<Box<Judgement>>,
+    /// The scripts that were judged with it.
+    pub files: Vec<Judged>,
+}
+
+impl Ruling {
+    /// By the gate itself.
+    #[must_use]
+    pub fn fixed(action: Action, fixed: Fixed) -> Self {
+        let (verdict, policies, reason) = match fixed {
+            Fixed::Contained => (Verdict::Allow, Vec::new(), "it stays in the guest"),
+            Fixed::Refused(rule, why) => (Verdict::Deny, vec![rule.to_owned()], why),
+        };
+        Self {
+            verdict,
+            by: "gate",
+            reason: match policies.first() {
+                Some(rule) => format!("{rule}: {reason}"),
+                None => reason.to_owned(),
+            },
+            policies,
+            action,
+            risk_bps: None,
+            judged: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// Refused because nothing can be said of it.
+    #[must_use]
+    pub fn failed(action: Action, rule: &'static str, why: &str) -> Self {
+        Self {
+            verdict: Verdict::Deny,
+            by: "gate",
+            reason: short(&format!("{rule}: {why}")),
+            policies: vec![rule.to_owned()],
+            action,
+            risk_bps: None,
+            judged: None,
+            files: Vec::new(),
+        }
+    }
+}
+
+/// A line of bounded length, fit for a terminal.
+#[must_use]
+pub fn short(text: &str) -> String {
+    crate::text::printable(text).chars().take(REASON).collect()
+}
+
+/// What judges one task.
+#[derive(Debug)]
+pub struct Court {
+    force: Force,
+    /// The folders as the guest has them.
+    pub setting: Setting,
+    around: Around,
+    /// The folder that the workspace is a copy of.
+    pub workspace: Option<PathBuf>,
+    /// What was allowed by its words alone, under the policies of this generation.
+    known: RefCell<HashMap<String, Ruling>>,
+}
+
+impl Court {
+    /// For a task.
+    #[must_use]
+    pub fn new(shelf: &Shelf, begin: &Begin) -> Self {
+        let key = Key {
+            folders: begin.folders.clone(),
+            added: begin.policies.clone(),
+            agent: String::new(),
+        };
+        let folder = begin.workspace.as_ref().map(|path| path.to_string_lossy());
+        let who = Who {
+            image: begin.image.clone(),
+            workspace: folder.unwrap_or_default().into_owned(),
+            ..Who::default()
+        };
+        Self {
+            force: Force::new(shelf, &key, begin.workspace.clone()),
+            setting: Setting {
+                home: HOME.to_owned(),
+                ..Setting::default()
+            },
+            around: Around {
+                who,
+                ..Around::default()
+            },
+            workspace: begin.workspace.clone(),
+            known: RefCell::default(),
+        }
+    }
+
+    /// Looks whether policies and model are what they were; how often they were not.
+    pub fn look(&mut self, shelf: &Shelf) -> u64 {
+        let before = self.force.generation;
+        self.force.look(shelf);
+        if self.force.generation != before {
+            self.known.borrow_mut().clear();
+        }
+        self.force.generation
+    }
+
+    /// The operator's numbers.
+    ///
+    /// # Errors
+    /// Nothing is in force, and why.
+    pub fn limits(&self) -> Result<Limits, String> {
+        Ok(self.force.in_force()?.judge.limits)
+    }
+
+    /// What the guest need not ask.
+    #[must_use]
+    pub fn grants(&self) -> Grants {
+        match self.force.in_force() {
+            Err(_) => Grants::default(),
+            Ok(in_force) if has_own(&in_force) => grants::of(self, true),
+            Ok(_) => self.force.grants(|| grants::of(self, false)),
+        }
+    }
+
+    /// As [`Self::rule`], and remembered if the words alone made it an allow: programs start the
+    /// same others again and again, and most of what a verdict costs is reading them.
+    #[must_use]
+    pub fn rule_again(&self, readings: &[Action], scripts: &Scripts<'_>) -> Ruling {
+        let key = serde_json::to_string(readings).unwrap_or_default();
+        if let Some(known) = self.known.borrow().get(&key) {
+            return known.clone();
+        }
+        let ruling = self.rule(readings, scripts);
+        if ruling.verdict == Verdict::Allow && !scripts.looked() && key.len() <= KEY {
+            let mut known = self.known.borrow_mut();
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(key, ruling.clone());
+        }
+        ruling
+    }
+
+    /// What is said of an action that has these readings.
+    #[must_use]
+    pub fn rule(&self, readings: &[Action], scripts: &Scripts<'_>) -> Ruling {
+        let first = || {
+            let first = readings.first().cloned();
+            first.unwrap_or_else(|| Action::shell(""))
+        };
+        let in_force = match self.force.in_force() {
+            Ok(in_force) => in_force,
+            Err(why) => return Ruling::failed(first(), "gate:policies", &why),
+        };
+        let mut views = vec![scripts.sent()];
+        if scripts.doubted() {
+            views.push(scripts.own());
+        }
+        let own = has_own(&in_force);
+        let mut files: Vec<Judged> = Vec::new();
+        let mut tightest: Option<(&Action, Judgement)> = None;
+        for (at, view) in views.iter().enumerate() {
+            for reading in readings {
+                let judged = self.judge(&in_force.judge, reading, (view, own), scripts);
+                if at == 0 {
+                    for file in scripts.judged(&judged.analysis.scripts) {
+                        if !files.contains(&file) {
+                            files.push(file);
+                        }
+                    }
+                }
+                let rank = |judged: &Judgement| (judged.decision.verdict, judged.risk.upper_bps());
+                let tighter = |(_, before): &(_, Judgement)| rank(&judged) > rank(before);
+                if tightest.as_ref().is_none_or(tighter) {
+                    tightest = Some((reading, judged));
+                }
+            }
+        }
+        match tightest {
+            Some((action, judged)) => ruling(action.clone(), judged, files),
+            None => Ruling::failed(first(), "gate:unread", "there is nothing to judge"),
+        }
+    }
+
+    fn judge(
+        &self,
+        judge: &Judge,
+        action: &Action,
+        (view, own): (&View<'_>, bool),
+        scripts: &Scripts<'_>,
+    ) -> Judgement {
+        let ground = Ground {
+            setting: &self.setting,
+            cwd: Some(&self.setting.workspace),
+            files: view,
+        };
+        let analysis = intent::of(action, ground);
+        let cwd = action.cwd.as_deref().or(ground.cwd);
+        let unlooked = Unlooked(&self.setting);
+        let counted = own || matters(&analysis);
+        let folder = counted.then(|| scripts.folder()).flatten();
+        let workspace = folder.map_or(&unlooked as &dyn Workspace, |folder| folder);
+        judge.analysed(analysis, cwd, Some(workspace), &self.around)
+    }
+}
+
+/// Whether what is in the workspace may make a difference.
+fn matters(analysis: &Analysis) -> bool {
+    analysis.harm() >= Harm::Medium || !analysis.findings.is_empty()
+}
+
+fn ruling(action: Action, judged: Judgement, files: Vec<Judged>) -> Ruling {
+    let decision = &judged.decision;
+    let verdict = decision.verdict;
+    // What permits is no reason for a no, and what lets a person decide none for a question.
+    let counts = |permits: bool, applies: bool| match verdict {
+        Verdict::Allow => permits && applies,
+        Verdict::Ask | Verdict::Deny => !permits || !applies,
+    };
+    let reasons = decision.determining.iter();
+    let reasons: Vec<_> = reasons
+        .filter(|reason| counts(reason.permits, reason.applies))
+        .collect();
+    let failures = decision.errors.iter().map(|failure| failure.text.clone());
+    let said = reasons
+        .iter()
+        .map(|reason| format!("{}: {}", reason.policy, reason.text));
+    let said: Vec<String> = said.chain(failures).collect();
+    Ruling {
+        verdict,
+        by: "policy",
+        reason: short(&said.join("; ")),
+        policies: reasons.iter().map(|reason| reason.policy.clone()).collect(),
+        action,
+        risk_bps: Some(judged.risk.upper_bps()),
+        judged: (verdict == Verdict::Ask).then(|| Box::new(judged)),
+        files,
+    }
+}

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From an action to its answer: judged, recorded, asked about, told.
+
+use policy::action::{Act, Action, Plan};
+use policy::approval::Scope;
+use policy::verdict::Verdict as Decides;
+use prost::Message;
+use protocol::Kind;
+use protocol::actions::{self, Declared, Intent, Judged, Verdict};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::asks::{Asked, Asker, Became, Case, Waits};
+use super::super::court::{Ruling, short};
+use super::super::intent::{read, text};
+use super::super::record::FLOOR;
+use super::super::scripts::Scripts;
+use super::super::wire::{self, Answer, FromLoop, Root};
+use super::{Approved, Source, Started, Task};
+use crate::events::What;
+
+/// What a program in the guest says it will do.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Said {
+    Action(Box<Action>),
+    Plan(Plan),
+}
+
+/// An answer.
+struct Reply {
+    allow: bool,
+    /// People were asked.
+    asked: bool,
+    /// `policy`, `approval` or `gate`.
+    by: &'static str,
+    reason: String,
+    approval: Option<String>,
+}
+
+impl Task<'_> {
+    /// A root action is about to start.
+    pub(super) fn root(&mut self, root: Root) {
+        self.look_at_policies();
+        let action = root_action(&root);
+        let by = root.by.clone();
+        let shown = json!(action);
+        self.book
+            .note(Some(root.root), What::Root { by, action: shown });
+        let scripts = Scripts::new(&self.court.setting, self.court.workspace.as_deref(), &[]);
+        let ruling = self.court.rule(&[action], &scripts);
+        let case = Case {
+            asker: Asker::Root(root.root),
+            root: root.root,
+            ruling,
+            bytes: root.argv.iter().map(|word| word.as_slice().len()).sum(),
+            source: Source::Root(root),
+        };
+        self.decide(case);
+    }
+
+    /// Something is about to happen in the guest.
+    pub(super) fn intent(&mut self, intent: Intent, bytes: usize) {
+        self.look_at_policies();
+        let (ruling, shown) = {
+            let host = self.court.workspace.as_deref();
+            let scripts = Scripts::new(&self.court.setting, host, &intent.files);
+            let read = read(&intent, &scripts);
+            let shown = read.readings.first().map(|action| json!(action));
+            let ruling = match (read.fixed, read.readings.first()) {
+                (Some(fixed), Some(first)) => Ruling::fixed(first.clone(), fixed),
+                _ => self.court.rule_again(&read.readings, &scripts),
+            };
+            (ruling, shown)
+        };
+        let what = What::Intent {
+            id: intent.id,
+            pid: intent.pid,
+            action: shown.unwrap_or_default(),
+        };
+        self.book.note(Some(intent.root), what);
+        let approval = self.inherits(&intent, &ruling);
+        let case = Case {
+            asker: Asker::Intent(intent.id),
+            root: intent.root,
+            ruling,
+            source: Source::Intent(Box::new(intent)),
+            bytes,
+        };
+        match approval {
+            Some(approval) => self.became(&case, Became::Allowed { approval }),
+            None => self.decide(case),
+        }
+    }
+
+    /// Whether an intent is the start of a root action that people approved: the same words, and
+    /// nothing in it that they were not asked about. The approval's own rule for what happens in
+    /// the tree would ask about what the words leave open, which is what they were asked.
+    fn inherits(&mut self, intent: &Intent, ruling: &Ruling) -> Option<String> {
+        let Some(actions::Act::Run(run)) = &intent.act else {
+            return None;
+        };
+        let started = self.roots.get_mut(&intent.root)?;
+        let first = !std::mem::replace(&mut started.begun, true);
+        let approved = started.approved.as_ref()?;
+        let same = run
+            .argv
+            .iter()
+            .map(|word| text(word))
+            .eq(started.argv.iter().cloned());
+        if !first || !same || ruling.verdict != Decides::Ask {
+            return None;
+        }
+        let judged = ruling.judged.as_deref()?;
+        let cwd = ruling.action.cwd.as_deref();
+        let seen = Scope::of(&judged.analysis, &self.court.setting, cwd);
+        let mut scripts = judged.analysis.scripts.iter();
+        let known = scripts.all(|script| approved.scripts.contains(script));
+        (known && approved.scope.holds(&seen)).then(|| approved.approval.clone())
+    }
+
+    /// What a program in the guest says it will do: it is told the verdict, and nothing is allowed
+    /// or asked by that. What it then does is judged like anything else.
+    pub(super) fn declared(&mut self, declared: &Declared) {
+        let value: Value = serde_json::from_slice(&declared.json).unwrap_or_default();
+        let ruling = self.foretell(&declared.json);
+        let id = declared.id;
+        let what = What::Declared {
+            id,
+            declared: value,
+        };
+        self.book.note(Some(declared.root), what);
+        let said = match ruling {
+            Ok(ruling) => json!({"verdict": ruling.verdict.name(), "reason": ruling.reason}),
+            Err(why) => json!({"error": why}),
+        };
+        let reply = actions::Reply {
+            id,
+            json: said.to_string().into_bytes(),
+            last: true,
+        };
+        self.say(Kind::Reply, &reply);
+    }
+
+    fn foretell(&mut self, said: &[u8]) -> Result<Ruling, String> {
+        self.look_at_policies();
+        let said: Said = serde_json::from_slice(said).map_err(|error| short(&error.to_string()))?;
+        let actions = match said {
+            Said::Action(action) => vec![*action],
+            Said::Plan(plan) => plan.actions,
+        };
+        let scripts = Scripts::new(&self.court.setting, self.court.workspace.as_deref(), &[]);
+        Ok(self.court.rule(&actions, &scripts))
+    }
+
+    /// Answers what is decided, asks about the rest.
+    fn decide(&mut self, case: Case<Source>) {
+        let reason = case.ruling.reason.clone();
+        let reply = Reply {
+            allow: case.ruling.verdict == Decides::Allow,
+            asked: false,
+            by: case.ruling.by,
+            reason,
+            approval: None,
+        };
+        if case.ruling.verdict != Decides::Ask {
+            return self.answer(&case, reply);
+        }
+        let limits = match self.court.limits() {
+            Ok(limits) => limits,
+            Err(why) => {
+                let refused = Reply {
+                    reason: short(&format!("gate:policies: {why}")),
+                    ..reply
+                };
+                return self.answer(&case, refused);
+            }
+        };
+        let asked = self.asks.ask(case, &self.court.setting, &limits);
+        self.asked(asked);
+    }
+
+    fn asked(&mut self, asked: Asked<Source>) {
+        match asked {
+            Asked::Settled(case, became) => self.became(&case, became),
+            Asked::Waits(waits) => self.waits(waits),
+        }
+    }
+
+    /// People are asked. If that cannot be recorded, they are not.
+    fn waits(&mut self, waits: Waits) {
+        let what = What::Asked {
+            id: match waits.asker {
+                Asker::Intent(id) => Some(id),
+                Asker::Root(_) => None,
+            },
+            approval: waits.approval.clone(),
+            line: waits.line.clone(),
+        };
+        if let Err(why) = self.book.seal(Some(waits.root), what) {
+            let why = short(&format!("gate:record: it cannot be recorded: {why}"));
+            self.asks.withdraw(waits.asker, &why);
+            return self.tell_asker(waits.asker, &refusal(why), Vec::new());
+        }
+        self.tell(&FromLoop::Asked(wire::Asked {
+            root: waits.root,
+            approval: waits.approval.clone(),
+            line: waits.line,
+            why: waits.why.clone(),
+            wait_ms: waits.wait_ms,
+        }));
+        match waits.asker {
+            Asker::Root(root) => self.tell(&FromLoop::Verdict {
+                root,
+                verdict: Answer::Waits,
+                reason: waits.why,
+            }),
+            Asker::Intent(id) => {
+                let asked = actions::Asked {
+                    id,
+                    approval: waits.approval,
+                    reason: waits.why,
+                    wait_ms: waits.wait_ms,
+                };
+                self.say(Kind::Asked, &asked);
+            }
+        }
+    }
+
+    /// Looks for what people decided.
+    pub(super) fn hear(&mut self) {
+        let limits = self.court.limits().unwrap_or_default();
+        let news = self.asks.look(&limits);
+        for decided in news.decided {
+            let state = decided.state.to_string();
+            let what = What::Decided {
+                approval: decided.approval.clone(),
+                state: state.clone(),
+                by: decided.by,
+                note: decided.note.clone(),
+            };
+            // The answers that follow are durable, and so is what comes before them.
+            self.book.note(Some(decided.root), what);
+            self.tell(&FromLoop::Decided {
+                approval: decided.approval,
+                state,
+                note: decided.note.as_deref().map(short),
+            });
+        }
+        for asked in news.asked {
+            self.asked(asked);
+        }
+    }
+
+    /// What asking came to.
+    fn became(&mut self, case: &Case<Source>, became: Became) {
+        let reply = match became {
+            Became::Allowed { approval } => match self.still(case) {
+                Ok(()) => Reply {
+                    allow: true,
+                    asked: true,
+                    by: "approval",
+                    reason: format!("approved: {approval}"),
+                    approval: Some(approval),
+                },
+                Err(why) => refusal(why),
+            },
+            Became::Refused { why, approval } => Reply {
+                by: if approval.is_some() {
+                    "approval"
+                } else {
+                    "gate"
+                },
+                approval,
+                ..refusal(why)
+            },
+            Became::Ends { why } => {
+                self.answer(case, refusal(why.clone()));
+                return self.tell(&FromLoop::ExitNow(why));
+            }
+        };
+        self.answer(case, reply);
+    }
+
+    /// Whether what people approved may still run: policies may have changed while they thought.
+    fn still(&mut self, case: &Case<Source>) -> Result<(), String> {
+        self.look_at_policies();
+        let host = self.court.workspace.as_deref();
+        let none = Scripts::new(&self.court.setting, host, &[]);
+        let ruling = match &case.source {
+            Source::Root(root) => self.court.rule(&[root_action(root)], &none),
+            Source::Intent(intent) => {
+                let scripts = Scripts::new(&self.court.setting, host, &intent.files);
+                let read = read(intent, &scripts);
+                self.court.rule(&read.readings, &scripts)
+            }
+        };
+        match ruling.verdict {
+            Decides::Deny => Err(ruling.reason),
+            Decides::Allow | Decides::Ask => Ok(()),
+        }
+    }
+
+    /// Records an answer and gives it. What cannot be recorded is refused.
+    fn answer(&mut self, case: &Case<Source>, mut reply: Reply) {
+        let ruling = &case.ruling;
+        let (verdict, risk_bps) = (if reply.allow { "allow" } else { "deny" }, ruling.risk_bps);
+        let what = What::Verdict {
+            id: match case.asker {
+                Asker::Intent(id) => Some(id),
+                Asker::Root(_) => None,
+            },
+            verdict: verdict.to_owned(),
+            by: reply.by.to_owned(),
+            risk_bps,
+            policies: ruling.policies.clone(),
+            reason: reply.reason.clone(),
+            approval: reply.approval.clone(),
+        };
+        let durable = !reply.allow || reply.asked || risk_bps.is_some_and(|risk| risk > FLOOR);
+        let recorded = match (durable, self.book.broken()) {
+            (true, _) => self.book.seal(Some(case.root), what),
+            (false, Some(why)) => Err(why),
+            (false, None) => {
+                self.book.note(Some(case.root), what);
+                Ok(())
+            }
+        };
+        if let Err(why) = recorded
+            && reply.allow
+        {
+            reply = refusal(short(&format!("gate:record: it cannot be recorded: {why}")));
+        }
+        if reply.allow
+            && let Source::Root(root) = &case.source
+        {
+            self.started(root, case, &reply);
+        }
+        self.tell_asker(case.asker, &reply, case.ruling.files.clone());
+    }
+
+    fn started(&mut self, root: &Root, case: &Case<Source>, reply: &Reply) {
+        let judged = case.ruling.judged.as_deref();
+        let approved = reply
+            .approval
+            .as_ref()
+            .zip(judged)
+            .map(|(approval, judged)| {
+                let cwd = case.ruling.action.cwd.as_deref();
+                Approved {
+                    scope: Scope::of(&judged.analysis, &self.court.setting, cwd),
+                    scripts: judged.analysis.scripts.clone(),
+                    approval: approval.clone(),
+                }
+            });
+        let started = Started {
+            argv: root.argv.iter().map(|word| word.lossy()).collect(),
+            approved,
+            begun: false,
+        };
+        self.roots.insert(root.root, started);
+    }
+
+    fn tell_asker(&mut self, asker: Asker, reply: &Reply, files: Vec<Judged>) {
+        match asker {
+            Asker::Root(root) => self.tell(&FromLoop::Verdict {
+                root,
+                verdict: if reply.allow {
+                    Answer::Allow
+                } else {
+                    Answer::Deny
+                },
+                reason: reply.reason.clone(),
+            }),
+            Asker::Intent(id) => self.say(Kind::Verdict, &verdict(id, reply, files)),
+        }
+    }
+}
+
+/// As the gate is told. Files that do not fit could not be bound, so nothing may run them.
+fn verdict(id: u64, reply: &Reply, files: Vec<Judged>) -> Verdict {
+    let refused = |reason: &str| Verdict {
+        id,
+        reason: reason.to_owned(),
+        ..Verdict::default()
+    };
+    if !reply.allow {
+        return refused(&reply.reason);
+    }
+    let verdict = Verdict {
+        id,
+        allow: true,
+        asked: reply.asked,
+        reason: String::new(),
+        files,
+    };
+    let cap = usize::try_from(Kind::Verdict.cap()).unwrap_or(usize::MAX);
+    if verdict.encoded_len() > cap {
+        return refused("gate:scripts: it runs more scripts than can be bound");
+    }
+    verdict
+}
+
+fn refusal(reason: String) -> Reply {
+    Reply {
+        allow: false,
+        asked: false,
+        by: "gate",
+        reason,
+        approval: None,
+    }
+}
+
+fn root_action(root: &Root) -> Action {
+    Action {
+        act: Act::Exec(root.argv.iter().map(|word| word.lossy()).collect()),
+        cwd: root.cwd.as_ref().map(|cwd| cwd.lossy()),
+        env: root.env.clone(),
+        reason: None,
+    }
+}

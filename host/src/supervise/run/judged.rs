@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the policy loop says: commands start once it allows them, and not before.
+
+use super::{MAIN, Supervisor};
+use crate::api::{Event, ExecRequest};
+use crate::supervise::gate::{Said, root};
+use crate::supervise::verdict::Cause;
+use crate::task::code;
+
+impl Supervisor<'_> {
+    /// Hears what the loop says.
+    pub(super) fn judged(&mut self) {
+        for said in self.gate.read() {
+            match said {
+                Said::Allowed(root) if root == u64::from(MAIN) => {
+                    self.allowed = true;
+                    self.run_command();
+                }
+                Said::Allowed(root) => {
+                    if let Some((id, request)) = self.held_back(root) {
+                        self.run_for_client(id, request);
+                    }
+                }
+                Said::Denied(root, why) if root == u64::from(MAIN) => {
+                    self.refuse(format!("the command was refused: {why}"));
+                }
+                Said::Denied(root, why) => {
+                    if let Some((id, _)) = self.held_back(root) {
+                        let event = Event::Failed {
+                            code: code::FAILED,
+                            detail: format!("the command was refused: {why}"),
+                        };
+                        self.clients.tell_about(id, &event, None);
+                    }
+                }
+                Said::Line(root, line) => self.tell_people(root, &line),
+                Said::Warning(line) => eprintln!("ampoule: {line}"),
+                Said::Refused(why) => self.refuse(why),
+                Said::Lost(why) => self.end_by(Cause::GateLost(why)),
+            }
+        }
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.end_by(Cause::Refused(why));
+    }
+
+    /// Ends the task, unless its command has ended by itself.
+    fn end_by(&mut self, cause: Cause) {
+        if self.facts.exited.is_none() {
+            self.fail(cause);
+        }
+    }
+
+    /// To whom a command belongs; what nobody waits for here, whoever sees the task's stderr sees.
+    fn tell_people(&mut self, root: u64, line: &str) {
+        let id = u32::try_from(root).unwrap_or(MAIN);
+        if id == MAIN
+            || !self
+                .clients
+                .tell_about(id, &Event::Note(line.to_owned()), None)
+        {
+            eprintln!("ampoule: {line}");
+        }
+    }
+
+    /// Has a client's command judged, and runs it when it is allowed.
+    pub(super) fn judge_for_client(&mut self, id: u32, request: ExecRequest) {
+        if self.gate.is_gated() == Some(false) {
+            return self.run_for_client(id, request);
+        }
+        let words = (request.argv.as_slice(), request.env.as_slice());
+        let root = root(u64::from(id), "exec", words, request.workdir.as_ref());
+        self.held.insert(id, request);
+        self.gate.root(root);
+    }
+
+    /// A client's command that waits for its verdict.
+    fn held_back(&mut self, root: u64) -> Option<(u32, ExecRequest)> {
+        let id = u32::try_from(root).ok()?;
+        Some((id, self.held.remove(&id)?))
+    }
+
+    /// The client of a command is gone; whether it was not started yet, and now never is.
+    pub(super) fn let_go(&mut self, id: u32) -> bool {
+        self.gate.gone(u64::from(id));
+        self.held.remove(&id).is_some()
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a task does is seen, asked about and answered.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use serde_json::Value;
+
+use super::harness::{Done, Home, PATIENCE, eventually};
+
+/// A folder with a file that is there before the task.
+fn workspace(home: &Home) -> PathBuf {
+    let folder = home.path().join("ws");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("kept.txt"), "kept\n").unwrap();
+    folder
+}
+
+/// A shell that is told what to do as an agent is: by what nobody could read before.
+fn shell<'a>(workspace: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
+    let folder = workspace.to_str().unwrap();
+    let image = [
+        "run",
+        "--image",
+        "python",
+        "--workspace",
+        folder,
+        "--wait",
+        "2m",
+    ];
+    [&image[..], options, &["--", "sh"]].concat()
+}
+
+/// The approvals that wait.
+fn waiting(home: &Home) -> Vec<Value> {
+    let done = home.ampoule(&["approvals", "ls", "--json"]);
+    let lines = done.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Waits for a question and gives its id.
+fn asked(home: &Home) -> String {
+    let first = || {
+        let first = waiting(home).into_iter().next();
+        first.and_then(|item| item["approval"].as_str().map(str::to_owned))
+    };
+    eventually("somebody is asked", PATIENCE, || first().is_some());
+    first().unwrap()
+}
+
+fn decide(home: &Home, how: &str, id: &str) {
+    let done = home.ampoule(&["approvals", how, id]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+/// Starts a shell of a task with a script.
+fn start(home: &Home, workspace: &Path, script: &str) -> Child {
+    let mut child = home.piped(&shell(workspace, &[]));
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(script.as_bytes()).unwrap();
+    child
+}
+
+fn run(home: &Home, workspace: &Path, options: &[&str], script: &str) -> Done {
+    home.fed(&shell(workspace, options), script.as_bytes())
+}
+
+fn end(child: Child) -> Done {
+    child.wait_with_output().unwrap().into()
+}
+
+fn events(home: &Home, kinds: &str) -> Vec<Value> {
+    let done = home.ampoule(&["events", "--json", "--kind", kinds]);
+    let lines = done.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// An agent that declares nothing is gated all the same: it waits, a person says yes, it goes on.
+#[test]
+fn what_people_approve_happens_and_what_they_refuse_does_not() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    let script = "git push --force; echo ended $?";
+    let task = start(&home, &workspace, script);
+    let id = asked(&home);
+    decide(&home, "deny", &id);
+    let done = end(task);
+    assert!(done.stderr.contains("Permission denied"), "{done:?}");
+    assert!(done.stdout.contains("ended 126"), "{done:?}");
+    assert!(done.stderr.contains("waits for a person"), "{done:?}");
+
+    let task = start(&home, &workspace, script);
+    let id = asked(&home);
+    decide(&home, "approve", &id);
+    let done = end(task);
+    // It ran, and found no repository.
+    assert!(done.stdout.contains("ended 128"), "{done:?}");
+    home.assert_nothing_left();
+}
+
+#[test]
+fn ordinary_work_is_not_asked_about() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    let script = "ls -la && cat kept.txt | wc -l && cp kept.txt new.txt && mv new.txt other.txt \
+                  && mkdir -p d/e && echo x > d/e/f && rm -r d && rm other.txt && git init -q . \
+                  && git add kept.txt && git -c user.name=a -c user.email=a@b commit -qm first \
+                  && git log --oneline | wc -l && python3 -c 'print(6*7)'";
+    let done = run(&home, &workspace, &["--on-ask", "deny"], script);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.ends_with("1\n42\n"), "{done:?}");
+    assert!(waiting(&home).is_empty());
+    let asked = events(&home, "asked");
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
+#[test]
+fn a_script_that_is_rewritten_while_people_think_does_not_run() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    let script = "printf '#!/bin/sh\\ngit push --force\\n' > x.sh; chmod +x x.sh; \
+                  (sleep 3; printf '#!/bin/sh\\ntouch /tmp/evil\\n' > x.sh) & \
+                  ./x.sh; echo ended $?; ls /tmp";
+    let task = start(&home, &workspace, script);
+    let id = asked(&home);
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    decide(&home, "approve", &id);
+    let done = end(task);
+    assert!(done.stdout.contains("ended 126"), "{done:?}");
+    assert!(!done.stdout.contains("evil"), "{done:?}");
+}
+
+#[test]
+fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    fs::write(workspace.join("race.py"), RACE).unwrap();
+    for what in ["memfd", "argv", "path", "opened", "removed"] {
+        let script = format!("python3 race.py {what}; ls /tmp/ /workspace");
+        let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
+        assert!(!done.stdout.contains("pwned"), "{what}: {done:?}");
+        assert!(done.stdout.contains("kept.txt"), "{what}: {done:?}");
+        assert!(done.stdout.contains("raced"), "{what}: {done:?}");
+    }
+}
+
+const RACE: &str = r#"
+import ctypes, os, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+what = sys.argv[1]
+def pointers(*words):
+    return (ctypes.c_void_p * (len(words) + 1))(*words, None)
+def text(word):
+    return ctypes.cast(ctypes.c_char_p(word), ctypes.c_void_p)
+def swapping(good, bad, seconds=0.3):
+    buffer = ctypes.create_string_buffer(good, 256)
+    address = ctypes.addressof(buffer)
+    bad, good = bad.ljust(256, b"\0"), good.ljust(256, b"\0")
+    def swap():
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            ctypes.memmove(address, bad, 256); ctypes.memmove(address, good, 256)
+    threading.Thread(target=swap, daemon=True).start()
+    return buffer, address
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try: work()
+        finally: os._exit(9)
+    os.waitpid(pid, 0)
+def memfd():
+    fd = os.memfd_create("x", 0)
+    os.write(fd, open("/usr/bin/touch", "rb").read())
+    buffer, _ = swapping(b"/bin/true", b"/proc/self/fd/%d" % fd)
+    time.sleep(0.001)
+    libc.execve(buffer, pointers(text(b"true"), text(b"/tmp/pwned")), pointers())
+def argv():
+    evil = b"(touch /tmp/pwned; touch pwned) & wait"
+    _, address = swapping(b"true", evil)
+    time.sleep(0.001)
+    libc.execve(b"/bin/sh", pointers(text(b"sh"), text(b"-c"), address), pointers())
+def path():
+    buffer, _ = swapping(b"/bin/true", b"/usr/bin/git")
+    time.sleep(0.001)
+    libc.execve(buffer, pointers(text(b"git"), text(b"init"), text(b"/tmp/pwned")), pointers())
+for round in range(25):
+    if what in ("memfd", "argv", "path"):
+        child(globals()[what])
+if what == "opened":
+    buffer, _ = swapping(b"/tmp/good", b"/workspace/../etc/pwned", 2)
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        fd = libc.open(buffer, os.O_WRONLY | os.O_CREAT, 0o644)
+        if fd >= 0: os.close(fd)
+if what == "removed":
+    open("mine", "w").close()
+    buffer, _ = swapping(b"/workspace/mine", b"/workspace/kept.txt", 2)
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        libc.unlink(buffer); open("mine", "w").close()
+print("raced")
+"#;
+
+#[test]
+fn ways_round_the_gate_are_refused_by_name() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    fs::write(workspace.join("ways.py"), WAYS).unwrap();
+    let done = run(&home, &workspace, &[], "python3 ways.py");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let wanted = "io_uring ENOSYS\nopenat2 ENOSYS\nptrace EPERM\nfilter EINVAL\nvsock EACCES\n\
+                  packet EPERM\nraw EPERM\nfsopen ENOSYS\nmount EPERM\nsetuid 1000\n";
+    assert_eq!(done.stdout, wanted, "{done:?}");
+}
+
+const WAYS: &str = r#"
+import ctypes, errno, os, socket, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *args):
+    result = libc.syscall(*args)
+    print(name, errno.errorcode[ctypes.get_errno()] if result < 0 else result, flush=True)
+def made(name, *args):
+    try:
+        socket.socket(*args).close(); print(name, "made", flush=True)
+    except OSError as error:
+        print(name, errno.errorcode[error.errno], flush=True)
+call("io_uring", 425, 1, 0)
+call("openat2", 437, -100, b"/etc/passwd", 0, 0)
+call("ptrace", 101, 0, 0, 0, 0)
+call("filter", 317, 1, 0, 0)
+made("vsock", 40, socket.SOCK_STREAM)
+made("packet", socket.AF_INET, 10)
+made("raw", socket.AF_INET, socket.SOCK_RAW, 1)
+call("fsopen", 430, b"tmpfs", 0)
+call("mount", 165, b"x", b"/mnt", b"tmpfs", 0, 0)
+print("setuid", os.geteuid())
+"#;
+
+#[test]
+fn the_gate_asks_what_is_left_when_ampoule_policy_is_killed() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    let script = "git push --force; echo ended $?";
+    let task = start(&home, &workspace, script);
+    asked(&home);
+    let policy = home.process("ampoule-policy");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(policy.try_into().unwrap()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    eventually("another is there", PATIENCE, || {
+        home.find("ampoule-policy").is_some_and(|pid| pid != policy)
+    });
+    let id = asked(&home);
+    decide(&home, "approve", &id);
+    let done = end(task);
+    assert!(done.stdout.contains("ended 128"), "{done:?}");
+    home.assert_nothing_left();
+}
