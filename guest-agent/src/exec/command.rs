@@ -23,14 +23,13 @@ use rustix::process::Pid;
 use rustix::termios::tcgetpgrp;
 
 use crate::clock;
-use crate::exec::child::{self, Child, Plan, Report};
+use crate::exec::child::Report;
 use crate::exec::input::Input;
 use crate::exec::output::Streams;
 use crate::exec::request::{self, Prepared, Refusal};
+use crate::exec::start::{self, Gated};
 use crate::exec::stdio::{self, Stdio};
-use crate::gate::free::Free;
-use crate::gate::who::Who;
-use crate::gate::{self, Gate, Watch};
+use crate::gate::Gate;
 use crate::guest::Guest;
 use crate::link::Link;
 use crate::sys;
@@ -140,11 +139,11 @@ impl Command {
             let what = "the guest's kernel cannot gate commands; build the image's kernel anew";
             other(what, &e)
         })?;
-        let child = spawn(&prepared, &stdio, guest, gated.as_ref()).map_err(|e| {
-            match e.raw_os_error() {
-                Some(libc::EAGAIN) => other("the guest has too many processes", &e),
-                _ => other("could not start a process", &e),
-            }
+        let child = start::spawn(&prepared, &stdio, guest, gated.as_ref()).map_err(|e| match e
+            .raw_os_error()
+        {
+            Some(libc::EAGAIN) => other("the guest has too many processes", &e),
+            _ => other("could not start a process", &e),
         })?;
         let Stdio {
             input,
@@ -377,18 +376,10 @@ impl Command {
         }
         let refusal = match Report::decode(bytes) {
             Some(Report::Listens(number)) => {
-                let watched = gated.take().zip(around.gate).map(|(gated, gate)| {
-                    let listener = gate::sys::descriptor_of(&self.pidfd, number)?;
-                    gate.watch(gated.watch(listener, self.pid));
-                    Ok::<_, std::io::Error>(())
-                });
-                match watched {
-                    Some(Ok(())) => return Ok(()),
-                    // Its exec would wait for ever.
-                    _ => {
-                        gate::sys::kill(&self.pidfd);
-                        Refusal::new(messages::ExecError::Other, "the gate does not take it")
-                    }
+                let gated = gated.take().zip(around.gate);
+                match start::watch(gated, (self.pid, &self.pidfd), number) {
+                    Ok(()) => return Ok(()),
+                    Err(refusal) => refusal,
                 }
             }
             Some(Report::Failed(failure)) => request::explain(&self.prepared, failure),
@@ -485,65 +476,4 @@ pub(crate) fn short(mut line: String) -> String {
     }
     line.truncate(end);
     line
-}
-
-/// What a gated command is started with.
-#[derive(Debug)]
-struct Gated {
-    root: u64,
-    free: Free,
-    who: Who,
-    ruleset: OwnedFd,
-    filter: Vec<libc::sock_filter>,
-}
-
-impl Gated {
-    fn new(
-        gate: &protocol::actions::Gate,
-        prepared: &Prepared,
-        guest: &Guest,
-    ) -> std::io::Result<Self> {
-        let home = &prepared.identity.home;
-        let free = Free::new(&gate.free, home, &guest.workspace);
-        Ok(Self {
-            root: gate.root,
-            ruleset: free.ruleset()?,
-            free,
-            who: Who::of(&prepared.identity),
-            filter: gate::filter::program(),
-        })
-    }
-
-    fn watch(self, listener: OwnedFd, pid: Pid) -> Watch {
-        Watch {
-            listener,
-            root: self.root,
-            process: pid.as_raw_nonzero().get().unsigned_abs(),
-            who: self.who,
-            free: self.free,
-        }
-    }
-}
-
-fn spawn(
-    prepared: &Prepared,
-    stdio: &Stdio,
-    guest: &Guest,
-    gated: Option<&Gated>,
-) -> std::io::Result<Child> {
-    let [stdin, stdout, stderr] = &stdio.child;
-    child::start(&Plan {
-        programs: &prepared.programs,
-        argv: &prepared.argv,
-        env: &prepared.env,
-        cwd: &prepared.cwd,
-        identity: guest.switches_users.then_some(&prepared.identity),
-        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-        terminal: stdio.terminal.is_some(),
-        cgroup: guest.commands.as_ref().map(AsFd::as_fd),
-        gate: gated.map(|gated| child::Gated {
-            filter: &gated.filter,
-            ruleset: gated.ruleset.as_fd(),
-        }),
-    })
 }

@@ -7,12 +7,13 @@
 //! - [`child`]: between clone and exec.
 //! - [`command`]: the state of one command, driven by the agent's loop.
 //!
-//! A gate that holds system calls for a verdict would sit between `child` and `command`.
+//! - [`start`]: what the child is given; a gated one puts itself under the gate's filter.
 
 pub(crate) mod child;
 pub(crate) mod command;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod request;
+pub(crate) mod start;
 pub(crate) mod stdio;
 pub(crate) mod user;
