@@ -114,11 +114,14 @@ impl Judge {
     #[must_use]
     pub fn analysed(
         &self,
-        analysis: Analysis,
+        mut analysis: Analysis,
         cwd: Option<&str>,
         workspace: Option<&dyn Workspace>,
         around: &Around,
     ) -> Judgement {
+        if let Some(workspace) = workspace {
+            blast::settle(&mut analysis, cwd, workspace);
+        }
         let blast = workspace.map(|workspace| blast::measure(&analysis, cwd, workspace));
         self.weigh(analysis, blast, around, &Planned::default())
     }

@@ -11,6 +11,7 @@
 //! one budget, so an effect that is added at the end never makes a count smaller. What the guest
 //! says of its own changes adds to what the host sees and takes nothing away.
 
+mod absent;
 pub mod count;
 mod expand;
 pub mod glob;
@@ -26,6 +27,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+pub use absent::settle;
 pub use count::{Count, Line, Tally};
 pub use measure::{Limits, Meter, measure};
 

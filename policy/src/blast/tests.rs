@@ -573,3 +573,34 @@ proptest! {
         let _ = of(&memory, vec![one]).summary();
     }
 }
+
+/// The harm of deleting a path, as it is settled over a workspace.
+fn settled(memory: &Memory, path: &str, more: Option<Effect>) -> Harm {
+    let place = memory.setting.place(path, Some("/workspace"));
+    let target = Target::Path(path.to_owned(), place);
+    let mut analysis = Analysis::default();
+    let delete = Effect::new(Kind::Delete, Harm::High, target, "files:delete", "gone");
+    analysis.effects.push(delete);
+    analysis.effects.extend(more);
+    settle(&mut analysis, Some("/workspace"), memory);
+    analysis.effects[0].harm
+}
+
+#[test]
+fn deleting_what_the_task_made_itself_loses_nothing() {
+    let mut memory = Memory::project();
+    memory.review = Review::Machine;
+    assert_eq!(settled(&memory, "made/here", None), Harm::Low);
+    assert_eq!(settled(&memory, "/workspace/made", None), Harm::Low);
+    for kept in ["src", "src/main.rs", ".", "made*", "../made", "/etc/made"] {
+        assert_eq!(settled(&memory, kept, None), Harm::High, "{kept}");
+    }
+    // Something else may have put there what is deleted.
+    let place = memory.setting.place("made", Some("/workspace"));
+    let target = Target::Path("made".to_owned(), place);
+    let moved = Effect::new(Kind::Write, Harm::Low, target, "files:move", "moved");
+    assert_eq!(settled(&memory, "made", Some(moved)), Harm::High);
+    // On a machine of its own nothing stands before it.
+    memory.review = Review::Nothing;
+    assert_eq!(settled(&memory, "made", None), Harm::High);
+}
