@@ -210,7 +210,7 @@ pub(crate) fn environment<'a>(told: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8
     all
 }
 
-/// The same of /proc/<pid>/environ.
+/// The same of `/proc/<pid>/environ`.
 fn environment_of(environ: &[u8]) -> Vec<u8> {
     let own = environ.strip_suffix(b"\0").unwrap_or(environ);
     let own = own.split(|byte| *byte == 0).filter(|_| !environ.is_empty());

@@ -24,9 +24,11 @@ const MOST_OF_FILE: u64 = 64 * 1024;
 const MOST_NAMED: usize = 8;
 
 /// Variables that make a program run something else than its name says; their values are told.
-const TELLING: [&str; 16] = [
+const TELLING: [&str; 18] = [
     "BASH_ENV",
     "ENV",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_EXEC_PATH",
     "GIT_EXTERNAL_DIFF",
     "GIT_SSH",
     "GIT_SSH_COMMAND",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What happened to tasks: one record, only ever added to, from which every view is made.
 //!
-//! `events/events.jsonl` in the state folder has one JSON object a line ([`line`]), numbered from
-//! 1 without a gap by whoever writes it ([`file`]). Several processes do at once: supervisors, the
+//! `events/events.jsonl` in the state folder has one JSON object a line ([`mod@line`]), numbered from
+//! 1 without a gap by whoever writes it ([`mod@file`]). Several processes do at once: supervisors, the
 //! policy loop in them, `ampoule approvals`.
 //!
 //! ```text

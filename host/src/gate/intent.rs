@@ -73,7 +73,7 @@ pub fn read(intent: &Intent, scripts: &Scripts<'_>) -> Read {
         fixed = Some(Fixed::Refused("gate:cut", why));
     }
     let env = match &intent.act {
-        Some(actions::Act::Run(run)) => run.env.iter().map(|name| text(name)).collect(),
+        Some(actions::Act::Run(run)) => names(run),
         _ => Vec::new(),
     };
     let action = |act| Action {
@@ -85,6 +85,49 @@ pub fn read(intent: &Intent, scripts: &Scripts<'_>) -> Read {
     Read {
         readings: acts.into_iter().map(action).collect(),
         fixed,
+    }
+}
+
+/// The names of its environment, but for those that a program sets for what it starts itself and
+/// whose value, which is told, is what it always is.
+fn names(run: &Run) -> Vec<String> {
+    let told: Vec<String> = run.telling.iter().map(|pair| text(pair)).collect();
+    let plain = |name: &str| {
+        let mut values = told.iter().filter_map(|pair| pair.split_once('='));
+        values.any(|(told, value)| told == name && is_plain(name, value))
+    };
+    let names = run.env.iter().map(|name| text(name));
+    names.filter(|name| !plain(name)).collect()
+}
+
+/// Folders that git's own programs are in.
+const GIT_CORE: [&str; 2] = ["/usr/lib/git-core", "/usr/libexec/git-core"];
+
+/// Settings of git by which it runs nothing and sends nothing elsewhere.
+const GIT_SETTINGS: [&str; 8] = [
+    "user.",
+    "author.",
+    "committer.",
+    "color.",
+    "advice.",
+    "init.defaultbranch",
+    "gc.auto",
+    "commit.gpgsign",
+];
+
+fn is_plain(name: &str, value: &str) -> bool {
+    match name {
+        "GIT_EXEC_PATH" => GIT_CORE.contains(&value),
+        // As `git -c` hands them on (`sq_quote` in git's quote.c): 'key'='value' 'key'='value'.
+        "GIT_CONFIG_PARAMETERS" => {
+            let words = value.split_ascii_whitespace();
+            let mut keys = words.filter(|word| word.starts_with('\''));
+            keys.all(|word| {
+                let key = word.trim_start_matches('\'').to_ascii_lowercase();
+                GIT_SETTINGS.iter().any(|known| key.starts_with(known))
+            }) && !value.contains('!')
+        }
+        _ => false,
     }
 }
 
@@ -267,6 +310,25 @@ mod tests {
             other => format!("{other:?}"),
         };
         readings.into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn what_git_sets_for_its_own_programs_is_no_finding_and_anything_else_is() {
+        let run = |pairs: &[&str]| Run {
+            env: pairs
+                .iter()
+                .filter_map(|pair| Some(pair.split_once('=')?.0.as_bytes().to_vec()))
+                .collect(),
+            telling: bytes(pairs),
+            ..Run::default()
+        };
+        let core = "GIT_EXEC_PATH=/usr/lib/git-core";
+        let plain = "GIT_CONFIG_PARAMETERS='user.name'='A B' 'user.email'='a@b'";
+        assert!(names(&run(&[core, plain])).is_empty());
+        let pager = "GIT_CONFIG_PARAMETERS='user.name'='a' 'core.pager'='sh -c x'";
+        assert_eq!(names(&run(&[pager])), ["GIT_CONFIG_PARAMETERS"]);
+        let other = "GIT_EXEC_PATH=/tmp/git";
+        assert_eq!(names(&run(&[other, "HOME=/h"])), ["GIT_EXEC_PATH", "HOME"]);
     }
 
     #[test]
