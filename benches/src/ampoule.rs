@@ -109,6 +109,11 @@ impl Home {
         self.0.path().join("r/ampoule")
     }
 
+    /// Where its folders are.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// `ampoule`, its stdin empty.
     pub(crate) fn command(&self) -> Result<Command> {
         let mut command = Command::new(binary("ampoule")?);

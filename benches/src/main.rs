@@ -15,6 +15,7 @@ mod ampoule;
 mod counts;
 mod facts;
 mod fork;
+mod gated;
 mod load;
 mod many;
 mod memory;
@@ -65,6 +66,8 @@ enum Question {
     Pool(start::Options),
     /// How long until copies of a running task answer.
     Fork(fork::Options),
+    /// What gating costs a task, in its guest.
+    Gated(gated::Options),
     /// What a guest takes of its host's memory.
     Memory(memory::Options),
     /// How fast a guest reads its drive, against other monitors.
@@ -104,6 +107,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Question::Restore(options) => start::measure(&options, ampoule::How::Restored)?,
         Question::Pool(options) => start::measure(&options, ampoule::How::Pool)?,
         Question::Fork(options) => fork::measure(&options)?,
+        Question::Gated(options) => gated::measure(&options)?,
         Question::Memory(options) => memory::measure(&options)?,
         Question::Blk(options) => throughput::blk(&options)?,
         Question::Vsock(options) => throughput::vsock(&options)?,
