@@ -140,9 +140,8 @@ fn a_script_that_is_rewritten_while_people_think_does_not_run() {
 fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
     let Some(home) = Home::new() else { return };
     let workspace = workspace(&home);
-    fs::write(workspace.join("race.py"), RACE).unwrap();
     for what in ["memfd", "argv", "path", "opened", "removed"] {
-        let script = format!("python3 race.py {what}; ls /tmp/ /workspace");
+        let script = format!("python3 - {what} <<'END'\n{RACE}\nEND\nls /tmp/ /workspace");
         let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
         assert!(!done.stdout.contains("pwned"), "{what}: {done:?}");
         assert!(done.stdout.contains("kept.txt"), "{what}: {done:?}");
@@ -211,8 +210,8 @@ print("raced")
 fn ways_round_the_gate_are_refused_by_name() {
     let Some(home) = Home::new() else { return };
     let workspace = workspace(&home);
-    fs::write(workspace.join("ways.py"), WAYS).unwrap();
-    let done = run(&home, &workspace, &[], "python3 ways.py");
+    let script = format!("python3 - <<'END'\n{WAYS}\nEND\n");
+    let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
     assert_eq!(done.code, Some(0), "{done:?}");
     let wanted = "io_uring ENOSYS\nopenat2 ENOSYS\nptrace EPERM\nfilter EINVAL\nvsock EACCES\n\
                   packet EPERM\nraw EPERM\nfsopen ENOSYS\nmount EPERM\nsetuid 1000\n";
@@ -256,11 +255,46 @@ fn the_gate_asks_what_is_left_when_ampoule_policy_is_killed() {
     )
     .unwrap();
     eventually("another is there", PATIENCE, || {
-        home.find("ampoule-policy").is_some_and(|pid| pid != policy)
+        let notes = events(&home, "note");
+        let again = |note: &Value| note["text"].to_string().contains("started again");
+        notes.iter().any(again)
     });
     let id = asked(&home);
     decide(&home, "approve", &id);
     let done = end(task);
     assert!(done.stdout.contains("ended 128"), "{done:?}");
     home.assert_nothing_left();
+}
+
+/// A call that waits for people does not keep a task from being copied; the copy asks for itself.
+#[test]
+fn a_task_that_waits_is_copied_and_the_copy_asks_for_itself() {
+    let Some(home) = Home::new() else { return };
+    let workspace = workspace(&home);
+    let task = start(
+        &home,
+        &workspace,
+        "git push --force; echo ended $?; sleep 1",
+    );
+    asked(&home);
+    let original = home.tasks().pop().unwrap();
+    let copied = home.ampoule(&["fork", &original]);
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    eventually("both are asked about", PATIENCE, || {
+        waiting(&home).len() == 2
+    });
+    let items = waiting(&home);
+    let of = |mine: bool| {
+        let found = items
+            .iter()
+            .find(|item| (item["task"] == *original) == mine);
+        found.unwrap()["approval"].as_str().unwrap().to_owned()
+    };
+    decide(&home, "approve", &of(true));
+    let done = end(task);
+    assert!(done.stdout.contains("ended 128"), "{done:?}");
+    // What was approved for the original is not for its copy.
+    assert_eq!(waiting(&home).len(), 1);
+    decide(&home, "deny", &of(false));
+    eventually("the copy goes on", PATIENCE, || home.holds_nothing());
 }
