@@ -351,12 +351,7 @@ impl Command {
     }
 
     fn on_start(&mut self, around: &mut Around<'_>) -> Result<(), FrameError> {
-        let Process::Starting {
-            report,
-            early,
-            gated,
-        } = &mut self.process
-        else {
+        let Process::Starting { report, gated, .. } = &mut self.process else {
             return Ok(());
         };
         let mut bytes = [0; Report::LEN];
@@ -365,12 +360,7 @@ impl Command {
             // The pipe closed without a word: the exec was done, or the child was killed before it.
             // Then the process tells how it ended.
             Ok(0) | Err(_) => {
-                let early = std::mem::take(early);
-                self.process = Process::Running;
-                for signal in early {
-                    self.deliver(signal);
-                }
-                return around.host.send(Kind::Started, &self.started());
+                return self.runs(around);
             }
             Ok(_) => {}
         }
@@ -391,18 +381,27 @@ impl Command {
             .send(Kind::ExecFailed, &failed(self.id, refusal))
     }
 
-    fn started(&self) -> Started {
-        Started {
+    fn runs(&mut self, around: &mut Around<'_>) -> Result<(), FrameError> {
+        let was = std::mem::replace(&mut self.process, Process::Running);
+        if let Process::Starting { early, .. } = was {
+            early.into_iter().for_each(|signal| self.deliver(signal));
+        }
+        let started = Started {
             id: self.id,
             pid: self.pid.as_raw_nonzero().get().unsigned_abs(),
             boot_ns: clock::now(),
-        }
+        };
+        around.host.send(Kind::Started, &started)
     }
 
     fn on_process(&mut self, around: &mut Around<'_>) -> Result<(), FrameError> {
-        // The exec may have been reported in the same moment.
+        // The exec may have been reported in the same moment. A process that has ended says no more:
+        // an empty pipe is its end then, whoever else holds it open.
         if matches!(self.process, Process::Starting { .. }) {
             self.on_start(around)?;
+        }
+        if matches!(self.process, Process::Starting { .. }) {
+            self.runs(around)?;
         }
         let ended = match sys::reap(self.pid) {
             Ok(Some(ended)) => ended,

@@ -127,7 +127,8 @@ pub(super) fn inline(text: &str) -> Vec<(&str, usize)> {
     let mut at = 0;
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 && !part.trim().is_empty() {
-            found.push((part.trim(), at));
+            let blanks = part.len() - part.trim_start().len();
+            found.push((part.trim(), at + blanks));
         }
         at += part.len() + 1;
     }

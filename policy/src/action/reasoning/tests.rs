@@ -347,6 +347,15 @@ fn wide_claims_are_findings() {
     }
 }
 
+#[test]
+fn code_between_quotes_is_where_it_stands_without_its_blanks() {
+    let plan = plan("Then `  rm -rf x’ ` it is.");
+    let whole = text(&plan);
+    let code = &read(&plan).commands[0];
+    let range = usize::try_from(code.span.start).unwrap()..usize::try_from(code.span.end).unwrap();
+    assert_eq!(whole.get(range), Some("rm -rf x’"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
