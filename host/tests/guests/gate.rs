@@ -84,7 +84,7 @@ fn events(home: &Home, kinds: &str) -> Vec<Value> {
 /// An agent that declares nothing is gated all the same: it waits, a person says yes, it goes on.
 #[test]
 fn what_people_approve_happens_and_what_they_refuse_does_not() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let script = "git push --force; echo ended $?";
     let task = start(&home, &workspace, script);
@@ -106,7 +106,7 @@ fn what_people_approve_happens_and_what_they_refuse_does_not() {
 
 #[test]
 fn ordinary_work_is_not_asked_about() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let script = "ls -la && cat kept.txt | wc -l && cp kept.txt new.txt && mv new.txt other.txt \
                   && mkdir -p d/e && echo x > d/e/f && rm -r d && rm other.txt && git init -q . \
@@ -122,7 +122,7 @@ fn ordinary_work_is_not_asked_about() {
 
 #[test]
 fn a_script_that_is_rewritten_while_people_think_does_not_run() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let script = "printf '#!/bin/sh\\ngit push --force\\n' > x.sh; chmod +x x.sh; \
                   (sleep 3; printf '#!/bin/sh\\ntouch /tmp/evil\\n' > x.sh) & \
@@ -138,7 +138,7 @@ fn a_script_that_is_rewritten_while_people_think_does_not_run() {
 
 #[test]
 fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     for what in ["memfd", "argv", "path", "opened", "removed"] {
         let script = format!("python3 - {what} <<'END'\n{RACE}\nEND\nls /tmp/ /workspace");
@@ -208,7 +208,7 @@ print("raced")
 
 #[test]
 fn ways_round_the_gate_are_refused_by_name() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let script = format!("python3 - <<'END'\n{WAYS}\nEND\n");
     let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
@@ -243,7 +243,7 @@ print("setuid", os.geteuid())
 
 #[test]
 fn the_gate_asks_what_is_left_when_ampoule_policy_is_killed() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let script = "git push --force; echo ended $?";
     let task = start(&home, &workspace, script);
@@ -269,7 +269,7 @@ fn the_gate_asks_what_is_left_when_ampoule_policy_is_killed() {
 /// A call that waits for people does not keep a task from being copied; the copy asks for itself.
 #[test]
 fn a_task_that_waits_is_copied_and_the_copy_asks_for_itself() {
-    let Some(home) = Home::new() else { return };
+    let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let task = start(
         &home,

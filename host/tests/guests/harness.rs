@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// inside emulation boots in seconds, and several tests share two cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+const PERMIT_ALL: &str = "@id(\"tests:all\")\n@reason(\"nobody is asked\")\n\
+                          permit (principal, action, resource);\n";
+
 /// Folders of one test: state, cache and runtime are its own, images are the user's.
 pub(crate) struct Home {
     dir: TempDir,
@@ -40,8 +43,19 @@ impl From<Output> for Done {
 }
 
 impl Home {
-    /// A fresh home, or nothing (said on stderr) where no guest can run.
+    /// A fresh home, or nothing (said on stderr) where no guest can run. What its tasks do is gated
+    /// and permitted: most tests are about something else than what people would be asked about.
     pub(crate) fn new() -> Option<Self> {
+        let home = Self::judged()?;
+        let policy = home.path().join("f/ampoule/policy");
+        fs::create_dir_all(&policy).unwrap();
+        fs::write(policy.join("limits.toml"), "built_in = false\n").unwrap();
+        fs::write(policy.join("all.cedar"), PERMIT_ALL).unwrap();
+        Some(home)
+    }
+
+    /// A fresh home with the policies of the first day.
+    pub(crate) fn judged() -> Option<Self> {
         if let Some(why) = missing_kvm() {
             eprintln!("skipped: real guests need KVM with hardware behind it, and {why}");
             return None;
@@ -106,6 +120,7 @@ impl Home {
             ("XDG_STATE_HOME", "s"),
             ("XDG_CACHE_HOME", "c"),
             ("XDG_RUNTIME_DIR", "r"),
+            ("XDG_CONFIG_HOME", "f"),
         ] {
             let folder = self.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
@@ -182,12 +197,15 @@ impl Home {
     /// Whether nothing of this home's tasks is on the machine. The policy loop is the user's and
     /// waits a minute for another task.
     pub(crate) fn holds_nothing(&self) -> bool {
-        let sockets = fs::read_dir(self.runtime()).into_iter().flatten().flatten();
+        self.folders().is_empty() && self.processes().is_empty() && self.cgroups().is_empty()
+    }
+
+    /// What is in the runtime folder, but for the policy loop's socket and lock.
+    pub(crate) fn folders(&self) -> Vec<OsString> {
+        let entries = fs::read_dir(self.runtime()).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
         let of_loop = |name: &OsString| name.to_string_lossy().starts_with("policy");
-        let sockets = sockets.filter(|entry| !of_loop(&entry.file_name())).count();
-        let of_tasks = |pid: &u32| name_of(*pid).as_deref() != Some("ampoule-policy");
-        let processes = self.processes().into_iter().filter(of_tasks).count();
-        sockets == 0 && processes == 0 && self.cgroups().is_empty()
+        names.filter(|name| !of_loop(name)).collect()
     }
 
     /// Cgroups of this home's tasks, wherever on the host they were made.
@@ -204,8 +222,15 @@ impl Home {
         found
     }
 
-    /// Processes that hold a file of this home open or were started with one of its paths.
+    /// Processes of this home's tasks: all but the policy loop.
     pub(crate) fn processes(&self) -> Vec<u32> {
+        let mut all = self.all_processes();
+        all.retain(|pid| name_of(*pid).as_deref() != Some("ampoule-policy"));
+        all
+    }
+
+    /// Processes that hold a file of this home open or were started with one of its paths.
+    fn all_processes(&self) -> Vec<u32> {
         let home = self.path().to_string_lossy().into_owned();
         let pids = fs::read_dir("/proc").unwrap().flatten();
         pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -226,7 +251,7 @@ impl Home {
     /// The same, if there is one.
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
         let named = |pid: &u32| name_of(*pid).as_deref() == Some(name);
-        self.processes().into_iter().find(named)
+        self.all_processes().into_iter().find(named)
     }
 }
 

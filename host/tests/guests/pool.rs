@@ -177,12 +177,10 @@ fn a_pool_that_is_killed_takes_its_waiting_guests_with_it_and_no_task() {
     assert_eq!(vmms(&home).len(), 3);
     let vmm = home.inspect(&task)["process"]["vmm_pid"].as_u64().unwrap();
     pool.end(Signal::KILL);
-    let own = |name: &std::ffi::OsStr| name.to_str() == Some(task.as_str());
     eventually("only the task is left", Duration::from_secs(1), || {
-        let folders = fs::read_dir(home.runtime()).unwrap().flatten();
         vmms(&home).len() == 1
             && home.find("ampoule-guard").is_none()
-            && folders.into_iter().all(|entry| own(&entry.file_name()))
+            && home.folders() == [task.as_str()]
     });
     assert_eq!(u64::from(vmms(&home)[0]), vmm);
     let logs = fs::read_dir(home.path().join("s/ampoule/tasks")).unwrap();
