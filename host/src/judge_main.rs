@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The program `ampoule-policy`: `ampoule policy` and `ampoule model`, which `ampoule` hands on.
+//! The program `ampoule-policy`: `ampoule policy`, `ampoule model` and `ampoule watch`, which
+//! `ampoule` hands on.
 //!
 //! A program of its own because of what it does and what it weighs. It reads text that agents
 //! wrote, with parsers of which two are C, where `ampoule` supervises guests; and it is four times

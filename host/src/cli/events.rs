@@ -4,7 +4,7 @@
 //! Nothing in the record is passed over: what this version cannot read is shown as what it is,
 //! whatever was asked for, since it may be just that.
 
-mod phrase;
+pub(super) mod phrase;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufWriter, Write};
@@ -116,7 +116,7 @@ impl Events {
 }
 
 /// The task meant. One whose record was removed is known by its events.
-fn find(folders: &Folders, path: &Path, prefix: &str) -> Result<String, CliError> {
+pub(super) fn find(folders: &Folders, path: &Path, prefix: &str) -> Result<String, CliError> {
     let unknown = match store(folders)?.find(prefix) {
         Ok(task) => return Ok(task.id.into()),
         Err(unknown @ StoreError::Unknown(_)) => unknown,

@@ -11,7 +11,7 @@ use std::process::Command as Program;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use super::{CliError, chain, complaint, model, policy};
+use super::{CliError, chain, complaint, model, policy, watch};
 use crate::folders::Folders;
 use crate::gate::client::PROGRAM;
 use crate::gate::serve::Server;
@@ -41,6 +41,7 @@ enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     Model(model::Model),
+    Watch(watch::Watch),
     #[command(hide = true)]
     Serve(Serve),
 }
@@ -69,7 +70,7 @@ impl Serve {
 /// Whether a command line is this program's.
 pub(super) fn is_ours(args: &[OsString]) -> bool {
     args.get(1)
-        .is_some_and(|word| word == "policy" || word == "model")
+        .is_some_and(|word| word == "policy" || word == "model" || word == "watch")
 }
 
 /// Becomes the program, which lies beside this one. Returns only when that cannot be.
@@ -100,7 +101,12 @@ pub fn main(args: &[OsString]) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    match on_stack(|| dispatch(arguments.command)) {
+    let done = match arguments.command {
+        // It judges nothing, and signals are for it: one thread.
+        command @ Command::Watch(_) => dispatch(command),
+        command => on_stack(|| dispatch(command)),
+    };
+    match done {
         Ok(code) => code,
         Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
@@ -114,6 +120,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
     match command {
         Command::Policy(policy) => policy.execute(&Folders::find()?),
         Command::Model(model) => model.execute(&Folders::find()?),
+        Command::Watch(watch) => watch.execute(&Folders::find()?),
         // It has no environment: tasks say where their users' things are.
         Command::Serve(serve) => serve.execute(),
     }

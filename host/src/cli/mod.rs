@@ -29,6 +29,7 @@ mod template;
 pub mod values;
 mod view;
 mod wait;
+mod watch;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -95,6 +96,8 @@ enum Command {
     #[command(subcommand)]
     Image(image::Image),
     Events(events::Events),
+    /// Watch tasks and what waits for you, and decide it with a key
+    Watch(Elsewhere),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     Supervise(supervise::Supervise),
@@ -122,7 +125,7 @@ enum Quick {
 /// A sub-command of the program `ampoule-policy`, here for the list of them all.
 #[derive(Debug, clap::Args)]
 struct Elsewhere {
-    /// See `ampoule policy --help`, `ampoule model --help`
+    /// See `ampoule policy --help`, `ampoule model --help`, `ampoule watch --help`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 }
@@ -310,8 +313,8 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Rm(rm) => rm.execute(&folders),
         Command::Prune(prune) => prune.execute(&folders),
         Command::Approvals(approvals) => approvals.execute(&folders),
-        Command::Policy(_) | Command::Model(_) => Err(CliError::Usage(
-            "write `policy` or `model` as the first word".to_owned(),
+        Command::Policy(_) | Command::Model(_) | Command::Watch(_) => Err(CliError::Usage(
+            "write `policy`, `model` or `watch` as the first word".to_owned(),
         )),
         Command::Image(image) => image.execute(&folders),
         Command::Events(events) => events.execute(&folders),

@@ -48,7 +48,7 @@ impl Approve {
             },
             note: self.note,
         };
-        let item = act(folders, &store, &id, &Event::Approve(yes))?;
+        let item = tell(approve(folders, &store, &id, yes)?, &id)?;
         if self.propose {
             let votes = item.last().into_iter().flat_map(|portion| &portion.votes);
             let proposal = votes
@@ -91,10 +91,7 @@ impl Deny {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
-        let note = self.note;
-        let item = desk::look(&store, &id, now_ms()).map_err(super::list::failed)?;
-        learnt(teach::denying(folders, &item));
-        act(folders, &store, &id, &Event::Deny { by, note })?;
+        tell(deny(folders, &store, &id, (by, self.note))?, &id)?;
         Ok(0)
     }
 }
@@ -112,8 +109,7 @@ impl Comment {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
-        let (by, text) = (Speaker::Person(by), self.text);
-        act(folders, &store, &id, &Event::Comment { by, text })?;
+        tell(comment(&store, &id, by, self.text)?, &id)?;
         Ok(0)
     }
 }
@@ -137,30 +133,88 @@ impl Revoke {
                 (store.find(prefix)?, Some(grant.portion))
             }
         };
-        act(folders, &store, &id, &Event::Revoke { by, portion })?;
+        tell(act(&store, &id, &Event::Revoke { by, portion })?, &id)?;
         Ok(0)
     }
 }
 
-/// Says when the model did not hear of a decision: it stands all the same.
-fn learnt(result: Result<(), ModelError>) {
-    if let Err(error) = result {
-        let why = chain(&error);
-        eprintln!("ampoule: the decision stands, but the risk model learnt nothing: {why}");
-    }
+/// What came of a decision.
+#[derive(Debug)]
+pub(in crate::cli) struct Made {
+    /// The approval as it is now.
+    pub(in crate::cli) item: Item,
+    /// What changed.
+    pub(in crate::cli) change: Change,
+    /// Why the model did not hear of it, if so: it stands all the same.
+    pub(in crate::cli) unlearnt: Option<String>,
 }
 
-/// Takes an event to an item and says what it came to.
-fn act(folders: &Folders, store: &Approvals, id: &ItemId, event: &Event) -> Result<Item, CliError> {
+/// Says yes, and lets the model learn from it once it is approved.
+pub(in crate::cli) fn approve(
+    folders: &Folders,
+    store: &Approvals,
+    id: &ItemId,
+    yes: Yes,
+) -> Result<Made, CliError> {
+    let mut made = act(store, id, &Event::Approve(yes))?;
+    if made.change == Change::Approved {
+        made.unlearnt = unlearnt(teach::approved(folders, &made.item));
+    }
+    Ok(made)
+}
+
+/// Says no for a person, with a note or without.
+pub(in crate::cli) fn deny(
+    folders: &Folders,
+    store: &Approvals,
+    id: &ItemId,
+    (by, note): (Person, Option<String>),
+) -> Result<Made, CliError> {
+    let item = desk::look(store, id, now_ms()).map_err(super::list::failed)?;
+    let unlearnt = unlearnt(teach::denying(folders, &item));
+    let made = act(store, id, &Event::Deny { by, note })?;
+    Ok(Made { unlearnt, ..made })
+}
+
+/// Writes something to it.
+pub(in crate::cli) fn comment(
+    store: &Approvals,
+    id: &ItemId,
+    by: Person,
+    text: String,
+) -> Result<Made, CliError> {
+    let by = Speaker::Person(by);
+    act(store, id, &Event::Comment { by, text })
+}
+
+/// Takes an event to an item.
+fn act(store: &Approvals, id: &ItemId, event: &Event) -> Result<Made, CliError> {
     let (item, change) = desk::act(store, id, event, now_ms()).map_err(ApprovalsError::from)?;
-    say(&format!("{id} {}", said(change)))?;
-    if change == Change::Approved {
-        learnt(teach::approved(folders, &item));
-    }
-    Ok(item)
+    Ok(Made {
+        item,
+        change,
+        unlearnt: None,
+    })
 }
 
-fn said(change: Change) -> String {
+fn unlearnt(result: Result<(), ModelError>) -> Option<String> {
+    let why = chain(&result.err()?);
+    Some(format!(
+        "the decision stands, but the risk model learnt nothing: {why}"
+    ))
+}
+
+/// Says what an event came to.
+fn tell(made: Made, id: &ItemId) -> Result<Item, CliError> {
+    if let Some(unlearnt) = made.unlearnt {
+        eprintln!("ampoule: {unlearnt}");
+    }
+    say(&format!("{id} {}", said(made.change)))?;
+    Ok(made.item)
+}
+
+/// What an event came to, in words.
+pub(in crate::cli) fn said(change: Change) -> String {
     match change {
         Change::Approved => "approved".to_owned(),
         Change::Denied => "denied".to_owned(),

@@ -145,7 +145,7 @@ fn short(item: &Item, now: u64) -> Value {
 }
 
 /// The action in a line that fits, or that there are too many.
-fn action(item: &Item) -> String {
+pub(in crate::cli) fn action(item: &Item) -> String {
     if let Subject::Flood { asks } = item.subject() {
         return format!("too many asks ({asks}); the task is paused");
     }
@@ -205,11 +205,11 @@ fn grant_json(grant: &Grant, now: u64) -> Value {
 }
 
 /// How long it is from one time to another, in one unit.
-pub(super) fn between(from: u64, to: u64) -> String {
+pub(in crate::cli) fn between(from: u64, to: u64) -> String {
     values::one_unit(Duration::from_millis(to.saturating_sub(from)))
 }
 
 /// Basis points as per cent.
-pub(super) fn percent(basis_points: u16) -> String {
+pub(in crate::cli) fn percent(basis_points: u16) -> String {
     format!("{}.{} %", basis_points / 100, basis_points % 100 / 10)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ampoule approvals`: what waits for people, and their decisions.
 
-mod decide;
-mod list;
-mod show;
+pub(super) mod decide;
+pub(super) mod list;
+pub(super) mod show;
 
 use clap::{Args, Subcommand};
 

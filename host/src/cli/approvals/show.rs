@@ -10,7 +10,7 @@ use clap::Args;
 use policy::action::{Act, Action};
 use policy::approval::item::{Comment, Decision, Speaker, Subject, Vote};
 use policy::approval::similar::Similar;
-use policy::approval::{Event, Item, Portion, Question, Reach, Store, desk};
+use policy::approval::{Event, Item, ItemId, Person, Portion, Question, Reach, Store, desk};
 use policy::blast::Blast;
 use policy::effects::word::UNKNOWN;
 use policy::effects::{Effect, Target};
@@ -18,13 +18,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::list::{between, failed, percent};
-use crate::approvals::{ApprovalsError, now_ms, who};
+use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
 use crate::cli::{CliError, say};
 use crate::folders::Folders;
 use crate::text::escaped;
 
 /// Lines of one text, and effects of one action, that are shown; `--json` has all.
 const LINES: usize = 200;
+
+/// Columns of titles.
+pub(in crate::cli) const TITLE: usize = 11;
 
 /// Show everything a person needs to decide
 #[derive(Debug, Args)]
@@ -40,10 +43,8 @@ impl Show {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
-        // From here on it counts how long that person takes, and what they saw.
         let now = now_ms();
-        let shown = desk::act(&store, &id, &Event::Shown { by }, now);
-        let (item, _) = shown.map_err(ApprovalsError::from)?;
+        let item = shown(&store, &id, by, now)?;
         if self.json {
             let history = store.history(&id).map_err(failed)?;
             say(&format!("{:#}", whole(&item, history, now)))?;
@@ -52,6 +53,19 @@ impl Show {
         }
         Ok(0)
     }
+}
+
+/// Records that a person sees it as it is: from here on it counts how long that person takes, and
+/// what they saw.
+pub(in crate::cli) fn shown(
+    store: &Approvals,
+    id: &ItemId,
+    by: Person,
+    now: u64,
+) -> Result<Item, CliError> {
+    let shown = desk::act(store, id, &Event::Shown { by }, now);
+    let (item, _) = shown.map_err(ApprovalsError::from)?;
+    Ok(item)
 }
 
 fn whole(item: &Item, history: impl Serialize, now: u64) -> Value {
@@ -69,7 +83,7 @@ struct Page(String);
 impl Page {
     fn line(&mut self, title: &str, text: &str) {
         // Writing to a String never fails.
-        let _ = writeln!(self.0, "{title:<11} {text}");
+        let _ = writeln!(self.0, "{title:<TITLE$} {text}");
     }
 
     /// Several lines under one title, not more than can be read.
@@ -89,7 +103,9 @@ impl Page {
     }
 }
 
-pub(super) fn text(item: &Item, now: u64) -> String {
+/// All of it, in lines of a title of [`TITLE`] columns and what stands under it; nothing in them
+/// moves the cursor.
+pub(in crate::cli) fn text(item: &Item, now: u64) -> String {
     let mut page = Page::default();
     head(&mut page, item, now);
     let many = item.portions().len() > 1;

@@ -66,7 +66,8 @@ fn short(text: &str, most: usize) -> String {
     escaped(&cut)
 }
 
-fn phrase(what: &What) -> String {
+/// An event without its time and task, not yet made printable.
+pub(in crate::cli) fn phrase(what: &What) -> String {
     match what {
         What::TaskStarted { .. } => started(what),
         What::TaskEnded { code, reason } => match code {
@@ -204,7 +205,7 @@ fn number(id: Option<u64>) -> String {
 }
 
 /// An action in a line; what is none as the JSON it is.
-fn action_line(action: &Value) -> String {
+pub(in crate::cli) fn action_line(action: &Value) -> String {
     match serde_json::from_value::<Action>(action.clone()) {
         Ok(action) => item::line(&action),
         Err(_) => action.to_string(),
@@ -212,7 +213,7 @@ fn action_line(action: &Value) -> String {
 }
 
 /// A time since 1970 as `2026-01-31 12:34:56.789`, UTC.
-fn utc(ms: u64) -> String {
+pub(in crate::cli) fn utc(ms: u64) -> String {
     let (seconds, ms) = (ms / 1000, ms % 1000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
