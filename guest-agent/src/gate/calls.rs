@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use protocol::actions::{Done as Told, Intent, Use, Verdict};
 use protocol::{Kind, Message};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::images::{self, Look};
@@ -18,8 +18,6 @@ use super::serve::{Pending, Serve};
 use super::sys::{self, Answer, Notification};
 use crate::clock;
 
-/// Calls taken from one listener before others are looked at.
-const BATCH: u32 = 16;
 /// Most questions that wait. More are refused: a task cannot fill the guest's memory with them.
 const MOST_PENDING: usize = 1024;
 const MOST_PENDING_BYTES: usize = 16 << 20;
@@ -43,18 +41,12 @@ pub(super) struct Call {
 impl Serve {
     pub(super) fn on_calls(&mut self, number: u64, flags: PollFlags) {
         if flags.intersects(PollFlags::IN) {
-            for _ in 0..BATCH {
-                let Some(listener) = self.listeners.get(&number) else {
-                    return;
-                };
-                match sys::receive(&listener.watch.listener) {
-                    Ok(call) => self.on_call(number, &call),
-                    // Somebody who waited is gone, or nobody waits any more.
-                    Err(_) => break,
-                }
-                if !self.more(number) {
-                    break;
-                }
+            let Some(listener) = self.listeners.get(&number) else {
+                return;
+            };
+            // An error: whoever waited is gone.
+            if let Ok(call) = sys::receive(&listener.watch.listener) {
+                self.on_call(number, &call);
             }
         } else if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
             // No process of the command is left.
@@ -62,20 +54,6 @@ impl Serve {
             self.pending
                 .retain(|_, pending| pending.call.listener != number);
         }
-    }
-
-    /// Whether another call waits: receiving one that does not would wait for it.
-    fn more(&self, number: u64) -> bool {
-        let Some(listener) = self.listeners.get(&number) else {
-            return false;
-        };
-        let mut fds = [PollFd::new(&listener.watch.listener, PollFlags::IN)];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
-            && fds.iter().all(|fd| fd.revents().intersects(PollFlags::IN))
     }
 
     fn on_call(&mut self, number: u64, notification: &Notification) {
@@ -113,10 +91,7 @@ impl Serve {
         }
         match plan {
             Plan::Answer(answer) => self.answer(call, answer),
-            Plan::Granted(program, pass) => {
-                self.used(call, pass);
-                self.start_program(call, program);
-            }
+            Plan::Granted(pass) => self.start_granted(call, pass),
             Plan::Do(deed) => self.perform(call, deed, 0),
             Plan::Ask(asking) => self.ask(call, asking),
         }
@@ -184,6 +159,21 @@ impl Serve {
             Err(errno) => Answer::Fail(errno.raw_os_error()),
         };
         self.answer(call, answer);
+    }
+
+    /// Where every file that is run is confirmed, the kernel was told to run this one unasked, and
+    /// no other: nothing is left to be looked at.
+    fn start_granted(&mut self, call: Call, pass: Pass) {
+        let expected = match self.loads {
+            Some(_) => Ok(()),
+            None => self.images.expect(call.caller, &pass.start, None),
+        };
+        let answer = match expected {
+            Ok(()) => Answer::Continue,
+            Err(errno) => Answer::Fail(errno.raw_os_error()),
+        };
+        self.answer(call, answer);
+        self.used(call, pass);
     }
 
     fn used(&mut self, call: Call, pass: Pass) {

@@ -97,6 +97,7 @@ impl Serve {
                 };
                 let loads = self.loads.as_ref();
                 self.granted = Granted::new(&grants, me, &self.originals, loads);
+                self.images.pass_all(self.granted.identities());
             }
             Kind::Hold => self.hold = frame.decode(Kind::Hold)?,
             kind => return Err(FrameError::Unexpected { kind }),

@@ -134,6 +134,11 @@ impl Images {
         self.passed.extend(exe(process).map(Identity::number));
     }
 
+    /// Takes programs as let pass.
+    pub(crate) fn pass_all(&mut self, programs: impl Iterator<Item = Identity>) {
+        self.passed.extend(programs.map(Identity::number));
+    }
+
     /// Whether a process was let pass to run this file, by itself or for another.
     pub(crate) fn expects(&self, process: u32, file: Identity) -> bool {
         let waiting = self.waiting.get(&process);

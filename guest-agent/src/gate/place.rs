@@ -259,14 +259,23 @@ impl Base<'_> {
 
     /// Opens what is there.
     pub(crate) fn there(&self, follow: bool) -> Result<There, Errno> {
+        There::of(self.file(follow)?)
+    }
+
+    /// What is there, and nothing more of it.
+    pub(crate) fn identity(&self, follow: bool) -> Result<Identity, Errno> {
+        Ok(Identity::of(&fstat(self.file(follow)?)?))
+    }
+
+    fn file(&self, follow: bool) -> Result<OwnedFd, Errno> {
         let flags = match follow {
             true => LOOK,
             false => LOOK.union(OFlags::NOFOLLOW),
         };
-        There::of(match self {
-            Self::Root(path) | Self::Folder(_, path) => self.open(path, flags)?,
-            Self::Link(file) => rustix::io::fcntl_dupfd_cloexec(file, 0)?,
-        })
+        match self {
+            Self::Root(path) | Self::Folder(_, path) => self.open(path, flags),
+            Self::Link(file) => rustix::io::fcntl_dupfd_cloexec(file, 0),
+        }
     }
 
     /// Opens the folder that the last name is in.

@@ -66,7 +66,7 @@ pub(crate) enum Plan {
     /// Answer it.
     Answer(Answer),
     /// Start a program that a grant names.
-    Granted(Program, programs::Pass),
+    Granted(programs::Pass),
     /// Carry it out in the process' place; nobody need be asked.
     Do(Deed),
     /// Ask the host, and if it may be, carry it out.

@@ -74,6 +74,7 @@ struct Grant {
 pub(crate) struct Pass {
     pub(crate) grant: u32,
     pub(crate) argv: Vec<Vec<u8>>,
+    pub(crate) start: Start,
 }
 
 /// A program to be started.
@@ -121,7 +122,10 @@ impl Granted {
                 return None;
             }
             if let Some(loads) = loads {
-                loads.trust(&there);
+                // Whoever runs the loader by its own name is no program that was let pass.
+                std::iter::once(&there)
+                    .chain(loader)
+                    .for_each(|one| loads.trust(one));
             }
             let pass = Grant {
                 number: one.grant,
@@ -133,6 +137,11 @@ impl Granted {
         Self {
             programs: programs.collect(),
         }
+    }
+
+    /// What the programs are.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
+        self.programs.keys().copied()
     }
 }
 
@@ -191,32 +200,27 @@ pub(crate) fn start(
     }
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     let base = caller.base(folder, &path)?;
-    let there = around.as_caller(|| base.there(follow))??;
-    if !there.is_file() {
-        return Err(Errno::ACCESS);
-    }
-    let grant = around.grants.programs.get(&there.identity());
-    if let Some(grant) = grant.filter(|_| !around.strict)
+    if !around.strict
+        && let Ok(identity) = base.identity(follow)
+        && let Some(grant) = around.grants.programs.get(&identity)
         && !loads_more(&mut memory, env)?
     {
         let told = memory.strings(argv, TOLD_ARGUMENTS, |word| Some(short(word)))?;
-        let start = Start {
-            image: there.identity(),
-            opened: grant.opened.clone(),
-            loader: None,
-            before: Vec::new(),
-            script: false,
-        };
-        let program = Program {
-            start,
-            told: None,
-            judged: Vec::new(),
-        };
-        let pass = Pass {
+        return Ok(Plan::Granted(Pass {
             grant: grant.number,
             argv: told.list,
-        };
-        return Ok(Plan::Granted(program, pass));
+            start: Start {
+                image: identity,
+                opened: grant.opened.clone(),
+                loader: None,
+                before: Vec::new(),
+                script: false,
+            },
+        }));
+    }
+    let there = around.as_caller(|| base.there(follow))??;
+    if !there.is_file() {
+        return Err(Errno::ACCESS);
     }
     ask(around, &mut memory, (folder, &path), there, (argv, env))
 }

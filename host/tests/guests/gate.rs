@@ -180,14 +180,18 @@ def memfd():
     time.sleep(0.001)
     libc.execve(buffer, pointers(text(b"true"), text(b"/tmp/pwned")), pointers())
 def argv():
-    evil = b"(touch /tmp/pwned; touch pwned) & wait"
+    # Once it is judged, people would be asked.
+    evil = b"(touch pwned; git push --force) & wait"
     _, address = swapping(b"true", evil)
     time.sleep(0.001)
     libc.execve(b"/bin/sh", pointers(text(b"sh"), text(b"-c"), address), pointers())
 def path():
-    buffer, _ = swapping(b"/bin/true", b"/usr/bin/git")
+    buffer, _ = swapping(b"/bin/true", b"/tmp/unknown-tool")
     time.sleep(0.001)
-    libc.execve(buffer, pointers(text(b"git"), text(b"init"), text(b"/tmp/pwned")), pointers())
+    libc.execve(buffer, pointers(text(b"true"), text(b"/tmp/pwned")), pointers())
+if what == "path":
+    import shutil
+    shutil.copy("/usr/bin/touch", "/tmp/unknown-tool")
 for round in range(25):
     if what in ("memfd", "argv", "path"):
         child(globals()[what])
