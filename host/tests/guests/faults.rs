@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Guests and processes that fail: each ends with its own one-line reason and code.
 
-use std::fs;
 
 use rustix::process::Signal;
 
