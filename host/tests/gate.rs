@@ -44,6 +44,7 @@ fn begin(socket: &OwnedFd, folders: &Folders) -> Option<FromLoop> {
         on_ask: OnAsk::Wait,
         wait_ms: 1000,
         ungated: false,
+        plan: None,
         again: false,
     };
     send_line(socket, &ToLoop::Begin(Box::new(begin)), None, true).ok()?;

@@ -2,9 +2,10 @@
 //! `ampoule run`: a task from here to its end, or left behind with `-d`.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -22,7 +23,9 @@ use crate::supervise::files::Files;
 use crate::supervise::run::{Finished, Streams};
 use crate::supervise::task::{Front, Task};
 use crate::sys::signals::Signals;
-use crate::task::{Bytes, End, Gating, Kind, OnAsk, Outcome, Resources, Spec, TaskId, code};
+use crate::task::{
+    Bytes, End, Gating, Kind, OnAsk, Outcome, Planned, Resources, Spec, TaskId, code,
+};
 
 /// Signals that are the command's. What a terminal or a service manager sends.
 pub(super) const FORWARDED: [i32; 7] = [
@@ -104,13 +107,20 @@ pub(super) struct Run {
     /// How long the task may wait for people, in all
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::duration, allow_hyphen_values = true)]
     wait: Duration,
+    /// Carry out a plan, judged as a whole before anything runs, in place of a command
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["command", "interactive", "tty", "workdir"],
+    )]
+    plan: Option<PathBuf>,
     /// How long the guest may take until it is ready [default: 30s, more on a busy host]
     #[arg(long, value_name = "TIME", value_parser = values::duration, hide = true)]
     start_timeout: Option<Duration>,
     /// The command and its arguments
     // Its first word cannot be an option of ours that is misspelt; after it, or after `--`, all is
     // the command's.
-    #[arg(required = true, trailing_var_arg = true)]
+    #[arg(required_unless_present = "plan", trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 
@@ -166,10 +176,14 @@ impl Run {
             return Err(CliError::Usage(text.to_owned()));
         }
         let gating = self.gating()?;
+        let plan = self.plan.as_deref().map(planned).transpose()?;
+        let first = plan.as_ref().and_then(|plan| plan.steps.first());
+        let first = first.map(|step| step.argv.clone());
+        let command = || self.command.into_iter().map(Bytes::from).collect();
         Ok(Spec {
             image: self.image,
             workspace: self.workspace.map(absolute).transpose()?,
-            argv: self.command.into_iter().map(Bytes::from).collect(),
+            argv: first.unwrap_or_else(command),
             env: environment(self.env, self.tty),
             workdir: self.workdir.map(Bytes::from),
             user: self.user,
@@ -186,6 +200,7 @@ impl Run {
             debug_console: self.debug_console,
             cold: self.cold,
             gating,
+            plan,
             copy_of: None,
         })
     }
@@ -253,6 +268,21 @@ pub(super) fn environment(asked: Vec<String>, tty: bool) -> Vec<Bytes> {
     };
     let term = term.map(|term| format!("TERM={term}"));
     term.into_iter().chain(asked).map(Bytes::Text).collect()
+}
+
+/// Longest plan, in bytes.
+const PLAN: u64 = 1 << 20;
+
+fn planned(path: &Path) -> Result<Planned, CliError> {
+    let said = |why: String| CliError::Usage(format!("the plan {}: {why}", path.display()));
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(PLAN + 1).read_to_string(&mut text));
+    read.map_err(|error| said(error.to_string()))?;
+    if text.len() as u64 > PLAN {
+        return Err(said(format!("it has more than {PLAN} bytes")));
+    }
+    let plan = serde_json::from_str(&text).map_err(|error| said(error.to_string()))?;
+    Planned::of(plan).map_err(said)
 }
 
 fn on_ask(text: &str) -> Result<OnAsk, String> {

@@ -15,11 +15,14 @@
 //!
 //! All waiting of a task has one limit, counted while anything of it waits.
 
+mod told;
+
 use std::time::{Duration, Instant};
 
 use policy::approval::desk::{self, Answer};
 use policy::approval::event::Event;
-use policy::approval::item::{State, line};
+use policy::approval::grant::Grants;
+use policy::approval::item::{Speaker, State};
 use policy::approval::root::{Ask, Way, way};
 use policy::approval::store::Filter;
 use policy::approval::{Item, ItemId, Person, Store};
@@ -27,12 +30,13 @@ use policy::effects::place::Setting;
 use policy::judge::Judgement;
 use policy::verdict::Limits;
 
-use super::court::{Ruling, short};
+use super::court::short;
 use super::question;
 use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms, who};
-use crate::cli::chain;
 use crate::folders::Folders;
 use crate::task::OnAsk;
+pub use told::{Asked, Asker, Became, Case, Commented, Decided, News, PEOPLES, Tree, Waits, shown};
+use told::{cannot, refusal, refused};
 
 /// How often to look for decisions.
 const LOOK: Duration = Duration::from_millis(100);
@@ -43,102 +47,6 @@ pub const WAITING: usize = 256;
 /// Bytes of them: each is kept as it came, to be judged again.
 pub const BYTES: usize = 16 << 20;
 
-/// Who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// A root action.
-    Root(u64),
-    /// An intent of the gate in the guest.
-    Intent(u64),
-}
-
-/// Something to ask about.
-#[derive(Debug)]
-pub struct Case<S> {
-    /// Who waits for the answer.
-    pub asker: Asker,
-    /// Its root action.
-    pub root: u64,
-    /// How it was judged.
-    pub ruling: Ruling,
-    /// What was judged, to be judged again.
-    pub source: S,
-    /// How many bytes that is.
-    pub bytes: usize,
-}
-
-/// What becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Became {
-    /// People allow it, or did before.
-    Allowed {
-        /// By this approval.
-        approval: String,
-    },
-    /// It is refused.
-    Refused {
-        /// Why, in a line.
-        why: String,
-        /// By this approval, if by one.
-        approval: Option<String>,
-    },
-    /// The task is to end: nobody is to be asked.
-    Ends {
-        /// Why, in a line.
-        why: String,
-    },
-}
-
-/// That people are asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waits {
-    /// Who waits.
-    pub asker: Asker,
-    /// Its root action.
-    pub root: u64,
-    /// For this approval.
-    pub approval: String,
-    /// What they are asked, in a line.
-    pub line: String,
-    /// Why.
-    pub why: String,
-    /// Milliseconds until no answer is a no.
-    pub wait_ms: u64,
-}
-
-/// What asking comes to.
-#[derive(Debug)]
-pub enum Asked<S> {
-    /// It is decided.
-    Settled(Box<Case<S>>, Became),
-    /// It waits.
-    Waits(Waits),
-}
-
-/// What was decided of an approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
-    /// Which.
-    pub approval: String,
-    /// The root action.
-    pub root: u64,
-    /// How.
-    pub state: State,
-    /// By whom.
-    pub by: Vec<String>,
-    /// In words.
-    pub note: Option<String>,
-}
-
-/// What a look found.
-#[derive(Debug)]
-pub struct News<S> {
-    /// Approvals that were decided.
-    pub decided: Vec<Decided>,
-    /// What no longer waits, or waits for something else.
-    pub asked: Vec<Asked<S>>,
-}
-
 #[derive(Debug)]
 struct Waiting<S> {
     case: Case<S>,
@@ -147,6 +55,8 @@ struct Waiting<S> {
     /// Which portion of the item; none of the one that says there are too many.
     portion: Option<usize>,
     deadline_ms: u64,
+    /// Comments of the item that were seen.
+    seen: usize,
 }
 
 /// The terms under which a task asks.
@@ -230,9 +140,18 @@ impl<S> Asks<S> {
         let (task, requester) = (self.terms.task.clone(), self.requester.clone());
         let wait = u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX);
         let question = question::of(self.store()?, &case.ruling.action, judged, setting)?;
+        let mut question = question;
+        if question.policies.is_empty() {
+            // The gate's own rules.
+            question.policies = case.ruling.policies.iter().cloned().collect();
+        }
+        question.policies.extend(case.with.iter().cloned());
         Ok(Ask {
             id: new_id()?,
-            root: format!("{task}/{}", case.root),
+            root: match case.tree {
+                Tree::Plan => format!("{task}/plan"),
+                Tree::Root(root) => format!("{task}/{root}"),
+            },
             task,
             requester,
             rules: question::rules(limits),
@@ -310,9 +229,12 @@ impl<S> Asks<S> {
         let now = now_ms();
         let looked = self.store().map(|store| desk::look(store, &item, now));
         // One that cannot be looked at now is looked at again soon.
-        let deadline_ms = match looked {
-            Ok(Ok(item)) => item.last().map_or(now, |portion| portion.deadline_ms),
-            _ => now,
+        let (deadline_ms, seen) = match looked {
+            Ok(Ok(item)) => {
+                let deadline = item.last().map_or(now, |portion| portion.deadline_ms);
+                (deadline, item.comments().len())
+            }
+            _ => (now, 0),
         };
         let waits = Waits {
             asker: case.asker,
@@ -335,6 +257,7 @@ impl<S> Asks<S> {
             item,
             portion,
             deadline_ms,
+            seen,
         });
         Asked::Waits(waits)
     }
@@ -343,6 +266,7 @@ impl<S> Asks<S> {
     pub fn look(&mut self, limits: &Limits) -> News<S> {
         self.next = Instant::now() + LOOK;
         let mut news = News {
+            commented: Vec::new(),
             decided: Vec::new(),
             asked: Vec::new(),
         };
@@ -358,8 +282,8 @@ impl<S> Asks<S> {
             // Nothing is let pass for that; what waits goes on waiting.
             Err(_) => return news,
         }
-        for waiting in std::mem::take(&mut self.waiting) {
-            match self.heard(&waiting, now, &mut news.decided) {
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            match self.heard(&mut waiting, now, &mut news) {
                 None => self.waiting.push(waiting),
                 // The task goes on: what was too much is asked about by itself.
                 Some(State::Approved) if waiting.portion.is_none() => {
@@ -392,9 +316,11 @@ impl<S> Asks<S> {
     }
 
     /// What was decided of something that waits, told once for all that wait for it.
-    fn heard(&mut self, waiting: &Waiting<S>, now: u64, told: &mut Vec<Decided>) -> Option<State> {
+    fn heard(&mut self, waiting: &mut Waiting<S>, now: u64, news: &mut News<S>) -> Option<State> {
         let store = self.store().ok()?;
         let item = desk::look(store, &waiting.item, now).ok()?;
+        comments(&item, waiting, &mut news.commented);
+        let told = &mut news.decided;
         let portion = waiting.portion.unwrap_or(0);
         let state = desk::hear(store, &waiting.item, portion, now).ok()?;
         if state.waits() {
@@ -419,6 +345,30 @@ impl<S> Asks<S> {
             });
         }
         Some(state)
+    }
+
+    /// What waits: the approval, the action in a line, and seconds until no answer is a no.
+    pub fn waits(&self) -> impl Iterator<Item = (String, String, u64)> + '_ {
+        let now = now_ms();
+        self.waiting.iter().map(move |waiting| {
+            let left = waiting.deadline_ms.saturating_sub(now) / 1000;
+            (waiting.item.to_string(), shown(&waiting.case), left)
+        })
+    }
+
+    /// Whether what people approved is still approved.
+    pub fn stands(&mut self, approval: &str) -> bool {
+        let (id, portion) = approval.split_once('.').unwrap_or((approval, ""));
+        let (Ok(id), Ok(store)) = (id.parse(), self.store()) else {
+            return false;
+        };
+        let now = now_ms();
+        let item = desk::look(store, &id, now).map(|item| [item]);
+        item.is_ok_and(|item| {
+            let live = Grants::of(&item).all().filter(|grant| grant.is_live(now));
+            let mut live = live.map(|grant| grant.id().to_string());
+            live.any(|grant| portion.is_empty() || grant == approval)
+        })
     }
 
     /// What waited is gone; whether it waited.
@@ -480,31 +430,29 @@ impl<S> Asks<S> {
     }
 }
 
-/// The action in a line fit for a terminal.
-#[must_use]
-pub fn shown<S>(case: &Case<S>) -> String {
-    short(&line(&case.ruling.action))
-}
-
-fn refused(why: &str) -> Became {
-    Became::Refused {
-        why: short(why),
-        approval: None,
+/// What people wrote since the last look, told once for all that wait for the item.
+fn comments<S>(item: &Item, waiting: &mut Waiting<S>, told: &mut Vec<Commented>) {
+    let seen = std::mem::replace(&mut waiting.seen, item.comments().len());
+    let approval = waiting.item.to_string();
+    for comment in item.comments().iter().skip(seen) {
+        let Speaker::Person(by) = &comment.by else {
+            continue;
+        };
+        let (by, text) = (by.to_string(), comment.text.clone());
+        let same =
+            |one: &&mut Commented| one.approval == approval && one.by == by && one.text == text;
+        match told.iter_mut().find(same) {
+            Some(told) if !told.askers.contains(&waiting.case.asker) => {
+                told.askers.push(waiting.case.asker);
+            }
+            Some(_) => {}
+            None => told.push(Commented {
+                approval: approval.clone(),
+                root: waiting.case.root,
+                by,
+                text,
+                askers: vec![waiting.case.asker],
+            }),
+        }
     }
-}
-
-fn refusal(item: &ItemId, state: State) -> Became {
-    let why = match state {
-        State::Expired => format!("nobody answered in time: approval {item}"),
-        State::Withdrawn => format!("approval {item} was withdrawn"),
-        _ => format!("a person said no: approval {item}"),
-    };
-    Became::Refused {
-        why,
-        approval: Some(item.to_string()),
-    }
-}
-
-fn cannot(error: &ApprovalsError) -> String {
-    format!("nobody can be asked: {}", chain(error))
 }

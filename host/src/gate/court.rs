@@ -10,12 +10,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use policy::action::Action;
+use policy::action::{Act, Action, Plan};
+use policy::approval::item::line;
 use policy::blast::Workspace;
 use policy::effects::place::Setting;
 use policy::effects::shell::Ground;
 use policy::effects::{Analysis, Harm, intent};
 use policy::judge::{Around, Judge, Judgement};
+use policy::risk::Declared;
 use policy::verdict::facts::Who;
 use policy::verdict::{Limits, Verdict};
 use protocol::actions::{Grants, Judged};
@@ -23,7 +25,8 @@ use protocol::actions::{Grants, Judged};
 use super::force::{Force, Key, Shelf, has_own};
 use super::grants;
 use super::intent::Fixed;
-use super::scripts::{Scripts, Unlooked, View};
+use super::named::Named;
+use super::scripts::{Scripts, View};
 use super::wire::Begin;
 
 /// The home of the images' unprivileged user.
@@ -34,6 +37,9 @@ const KNOWN: usize = 1024;
 
 /// Longest of them, in bytes of JSON.
 const KEY: usize = 8 << 10;
+
+/// The gate's rule for what no plan named.
+pub const DRIFT: &str = "gate:drift";
 
 /// Longest reason that is told, in characters.
 const REASON: usize = 500;
@@ -57,6 +63,17 @@ pub struct Ruling {
     pub judged: Option<Box<Judgement>>,
     /// The scripts that were judged with it.
     pub files: Vec<Judged>,
+    /// What of it no plan named, where there is one.
+    pub drift: Option<String>,
+}
+
+/// What is said of a plan.
+#[derive(Clone, Debug)]
+pub struct PlanRuling {
+    /// Each step by itself, in order.
+    pub steps: Vec<(Ruling, Analysis)>,
+    /// All steps together, and what the plan says of them.
+    pub together: Ruling,
 }
 
 impl Ruling {
@@ -79,6 +96,7 @@ impl Ruling {
             risk_bps: None,
             judged: None,
             files: Vec::new(),
+            drift: None,
         }
     }
 
@@ -94,6 +112,7 @@ impl Ruling {
             risk_bps: None,
             judged: None,
             files: Vec::new(),
+            drift: None,
         }
     }
 }
@@ -178,12 +197,20 @@ impl Court {
     /// As [`Self::rule`], and remembered if the words alone made it an allow: programs start the
     /// same others again and again, and most of what a verdict costs is reading them.
     #[must_use]
-    pub fn rule_again(&self, readings: &[Action], scripts: &Scripts<'_>) -> Ruling {
+    pub fn rule_again(
+        &self,
+        readings: &[Action],
+        scripts: &Scripts<'_>,
+        named: Option<&Named>,
+    ) -> Ruling {
+        if named.is_some() {
+            return self.rule(readings, scripts, named);
+        }
         let key = serde_json::to_string(readings).unwrap_or_default();
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
-        let ruling = self.rule(readings, scripts);
+        let ruling = self.rule(readings, scripts, None);
         if ruling.verdict == Verdict::Allow && !scripts.looked() && key.len() <= KEY {
             let mut known = self.known.borrow_mut();
             if known.len() >= KNOWN {
@@ -194,9 +221,15 @@ impl Court {
         ruling
     }
 
-    /// What is said of an action that has these readings.
+    /// What is said of an action that has these readings. What plans of its root action never
+    /// `named` people are asked about, whatever policies say.
     #[must_use]
-    pub fn rule(&self, readings: &[Action], scripts: &Scripts<'_>) -> Ruling {
+    pub fn rule(
+        &self,
+        readings: &[Action],
+        scripts: &Scripts<'_>,
+        named: Option<&Named>,
+    ) -> Ruling {
         let first = || {
             let first = readings.first().cloned();
             first.unwrap_or_else(|| Action::shell(""))
@@ -212,9 +245,12 @@ impl Court {
         let own = has_own(&in_force);
         let mut files: Vec<Judged> = Vec::new();
         let mut tightest: Option<(&Action, Judgement)> = None;
+        let mut drift = None;
         for (at, view) in views.iter().enumerate() {
             for reading in readings {
-                let judged = self.judge(&in_force.judge, reading, (view, own), scripts);
+                let (judged, beside) =
+                    self.judge(&in_force.judge, reading, (view, own), (scripts, named));
+                drift = drift.or(beside);
                 if at == 0 {
                     for file in scripts.judged(&judged.analysis.scripts) {
                         if !files.contains(&file) {
@@ -230,9 +266,61 @@ impl Court {
             }
         }
         match tightest {
-            Some((action, judged)) => ruling(action.clone(), judged, files),
+            Some((action, judged)) => {
+                let ruling = ruling(action.clone(), (judged, drift.is_some()), files);
+                drifted(ruling, drift)
+            }
             None => Ruling::failed(first(), "gate:unread", "there is nothing to judge"),
         }
+    }
+
+    /// What is said of a plan.
+    ///
+    /// # Errors
+    /// Nothing is in force, and why.
+    pub fn plan(&self, plan: &Plan, scripts: &Scripts<'_>) -> Result<PlanRuling, String> {
+        let in_force = self.force.in_force()?;
+        let view = scripts.sent();
+        let ground = Ground {
+            setting: &self.setting,
+            cwd: Some(&self.setting.workspace),
+            files: &view,
+        };
+        let unlooked = scripts.unlooked();
+        let folder = scripts.folder();
+        let workspace = folder.map_or(&unlooked as &dyn Workspace, |folder| folder);
+        let judged = in_force
+            .judge
+            .plan(plan, ground, Some(workspace), &self.around);
+        let steps = plan
+            .actions
+            .iter()
+            .zip(judged.steps)
+            .map(|(action, judged)| {
+                let analysis = judged.analysis.clone();
+                (
+                    ruling(action.clone(), (judged, false), Vec::new()),
+                    analysis,
+                )
+            });
+        let lines: Vec<String> = plan.actions.iter().map(line).collect();
+        let whole = Action::of(Act::Shell(lines.join("\n")));
+        Ok(PlanRuling {
+            steps: steps.collect(),
+            together: ruling(whole, (judged.together, false), Vec::new()),
+        })
+    }
+
+    /// What an action that is said before it is done would do.
+    #[must_use]
+    pub fn analysis(&self, action: &Action, scripts: &Scripts<'_>) -> Analysis {
+        let view = scripts.sent();
+        let ground = Ground {
+            setting: &self.setting,
+            cwd: Some(&self.setting.workspace),
+            files: &view,
+        };
+        intent::of(action, ground)
     }
 
     fn judge(
@@ -240,8 +328,8 @@ impl Court {
         judge: &Judge,
         action: &Action,
         (view, own): (&View<'_>, bool),
-        scripts: &Scripts<'_>,
-    ) -> Judgement {
+        (scripts, named): (&Scripts<'_>, Option<&Named>),
+    ) -> (Judgement, Option<String>) {
         let ground = Ground {
             setting: &self.setting,
             cwd: Some(&self.setting.workspace),
@@ -249,11 +337,23 @@ impl Court {
         };
         let analysis = intent::of(action, ground);
         let cwd = action.cwd.as_deref().or(ground.cwd);
-        let unlooked = Unlooked(&self.setting);
+        let unlooked = scripts.unlooked();
         let counted = own || matters(&analysis);
         let folder = counted.then(|| scripts.folder()).flatten();
         let workspace = folder.map_or(&unlooked as &dyn Workspace, |folder| folder);
-        judge.analysed(analysis, cwd, Some(workspace), &self.around)
+        let judged = judge.analysed(analysis, cwd, Some(workspace), &self.around);
+        let drift = named.and_then(|named| named.drift(action, &judged.analysis, &self.setting));
+        let judged = match &drift {
+            None => judged,
+            Some(_) => {
+                let around = Around {
+                    declared: Declared::OutsidePlan,
+                    ..self.around.clone()
+                };
+                judge.analysed(judged.analysis, cwd, Some(workspace), &around)
+            }
+        };
+        (judged, drift)
     }
 }
 
@@ -262,7 +362,27 @@ fn matters(analysis: &Analysis) -> bool {
     analysis.harm() >= Harm::Medium || !analysis.findings.is_empty()
 }
 
-fn ruling(action: Action, judged: Judgement, files: Vec<Judged>) -> Ruling {
+/// What no plan named is asked about by the gate where policies would let it run.
+fn drifted(ruling: Ruling, drift: Option<String>) -> Ruling {
+    let Some(what) = drift else {
+        return ruling;
+    };
+    let drift = Some(short(&what));
+    if ruling.verdict != Verdict::Allow {
+        return Ruling { drift, ..ruling };
+    }
+    Ruling {
+        verdict: Verdict::Ask,
+        by: "gate",
+        reason: short(&format!("{DRIFT}: no plan of the task named it: {what}")),
+        policies: vec![DRIFT.to_owned()],
+        drift,
+        ..ruling
+    }
+}
+
+/// Its judgement is kept where people are to be asked, or if `keep`.
+fn ruling(action: Action, (judged, keep): (Judgement, bool), files: Vec<Judged>) -> Ruling {
     let decision = &judged.decision;
     let verdict = decision.verdict;
     // What permits is no reason for a no, and what lets a person decide none for a question.
@@ -286,7 +406,8 @@ fn ruling(action: Action, judged: Judgement, files: Vec<Judged>) -> Ruling {
         policies: reasons.iter().map(|reason| reason.policy.clone()).collect(),
         action,
         risk_bps: Some(judged.risk.upper_bps()),
-        judged: (verdict == Verdict::Ask).then(|| Box::new(judged)),
+        judged: (verdict == Verdict::Ask || keep).then(|| Box::new(judged)),
         files,
+        drift: None,
     }
 }

@@ -21,7 +21,7 @@ pub fn of(court: &Court, own: bool) -> Grants {
     let mut grants = Grants::default();
     for program in programs() {
         let bare = Action::of(Act::Exec(vec![program.name.clone()]));
-        let allowed = || court.rule(&[bare], &scripts).verdict == Verdict::Allow;
+        let allowed = || court.rule(&[bare], &scripts, None).verdict == Verdict::Allow;
         if (own && !program.plain) || !allowed() {
             continue;
         }

@@ -35,6 +35,9 @@ const LINE: usize = 256;
 /// Netlink (socket.h): questions to the kernel of the guest.
 const NETLINK: &str = "16";
 
+/// The command in the guest that speaks to its gate (`images`, `own_program`).
+const CLIENT: &[u8] = b"/usr/local/bin/ampoule-agent";
+
 /// An intent that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
@@ -62,7 +65,9 @@ pub fn read(intent: &Intent, scripts: &Scripts<'_>) -> Read {
             let nothing = Act::Exec(vec!["(nothing)".to_owned()]);
             (vec![nothing], Some(Fixed::Refused("gate:unread", why)))
         }
-        Some(actions::Act::Run(run)) => (started(run, scripts), nameless(run)),
+        Some(actions::Act::Run(run)) => {
+            (started(run, scripts), nameless(run).or_else(|| client(run)))
+        }
         Some(actions::Act::Write(write)) => (vec![written(&write.path)], None),
         Some(actions::Act::Remove(path)) => (vec![words(&["rm"], &[path])], None),
         Some(actions::Act::Rename(rename)) => (vec![renamed(rename)], None),
@@ -145,6 +150,12 @@ fn base(path: &str) -> &str {
 fn nameless(run: &Run) -> Option<Fixed> {
     let why = "its program is no file of any folder, so nobody can say what it is";
     run.nameless.then_some(Fixed::Refused("gate:nameless", why))
+}
+
+/// Our own command says to the gate what it is given, whatever words those are. It is static, so
+/// that no variable makes it anything else.
+fn client(run: &Run) -> Option<Fixed> {
+    (run.of_image && run.program == CLIENT).then_some(Fixed::Contained)
 }
 
 fn started(run: &Run, scripts: &Scripts<'_>) -> Vec<Act> {
@@ -399,6 +410,20 @@ mod tests {
         assert!(matches!(fixed, Some(Fixed::Refused("gate:cut", _))));
         let fixed = read(&Intent::default(), &scripts).fixed;
         assert!(matches!(fixed, Some(Fixed::Refused("gate:unread", _))));
+    }
+
+    #[test]
+    fn our_own_command_may_be_told_anything_and_only_it() {
+        let words = ["ampoule-agent", "ask", "--", "rm", "-rf", "/"];
+        let fixed = |program: &str, of_image: bool| {
+            let mut run = run(program, &words);
+            run.of_image = of_image;
+            read_of(actions::Act::Run(run), &[]).fixed
+        };
+        let own = "/usr/local/bin/ampoule-agent";
+        assert_eq!(fixed(own, true), Some(Fixed::Contained));
+        assert_eq!(fixed(own, false), None);
+        assert_eq!(fixed("/workspace/ampoule-agent", true), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@
 //! Rooms: [`wire`] what supervisor and loop say, [`client`] the way to the loop, [`serve`] the
 //! process, [`task`] one task's thread, [`intent`] what a guest says as actions of `policy`,
 //! [`scripts`] the files that they run, [`court`] the verdict, [`force`] the policies in force,
+//! [`lines`] what
+//! is said on the socket in the guest, [`named`] what plans named,
 //! [`asks`] what waits for people, [`grants`] what the guest need not ask.
 
 pub mod asks;
@@ -33,6 +35,8 @@ pub mod court;
 pub mod force;
 pub mod grants;
 pub mod intent;
+pub mod lines;
+pub mod named;
 pub mod question;
 pub mod record;
 pub mod scripts;

@@ -70,6 +70,15 @@ impl<'a> Scripts<'a> {
         self.folder.get_or_init(open).as_ref()
     }
 
+    /// A workspace in which nothing is looked for.
+    #[must_use]
+    pub fn unlooked(&self) -> Unlooked<'_> {
+        Unlooked {
+            setting: self.setting,
+            hidden: self.host.is_some(),
+        }
+    }
+
     /// Files as the guest sent them, else as the host has them.
     #[must_use]
     pub fn sent(&self) -> View<'_> {
@@ -159,17 +168,21 @@ impl Files for View<'_> {
 /// A workspace in which nothing is looked for: for actions that change so little that what is
 /// there makes no difference, and for tasks without a folder of the host's.
 #[derive(Debug)]
-pub struct Unlooked<'a>(pub &'a Setting);
+pub struct Unlooked<'a> {
+    setting: &'a Setting,
+    /// There is a folder of the host's: what is in it is not known, rather than not there.
+    hidden: bool,
+}
 
 impl Workspace for Unlooked<'_> {
     fn setting(&self) -> &Setting {
-        self.0
+        self.setting
     }
 
     fn look(&self, path: &str) -> Look {
-        match below(path, &self.0.workspace) {
-            Some(_) => Look::Nothing,
-            None => Look::Hidden,
+        match below(path, &self.setting.workspace) {
+            Some(_) if !self.hidden => Look::Nothing,
+            _ => Look::Hidden,
         }
     }
 

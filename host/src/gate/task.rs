@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use policy::action::Action;
 use policy::approval::Scope;
 use policy::effects::Script;
 use prost::Message;
@@ -18,7 +19,7 @@ use protocol::actions::{Done, Hold, Intent, Uses, Withdrawn};
 use protocol::messages::Hello;
 use protocol::{Frame, FrameError, Kind, VERSION};
 
-use super::asks::{Asker, Asks, Terms};
+use super::asks::{Asker, Asks, PEOPLES, Terms, Tree};
 use super::court::{Court, short};
 use super::intent::text;
 use super::record::Book;
@@ -30,6 +31,8 @@ use crate::poll::Interests;
 use crate::supervise::wire::Wire;
 
 mod answers;
+mod roots;
+mod said;
 
 /// What the gate may say.
 const GATE: &[Kind] = &[
@@ -55,6 +58,8 @@ const WORDS: usize = 64;
 enum Source {
     Root(Root),
     Intent(Box<Intent>),
+    /// What somebody said will be done.
+    Said(Box<Action>),
 }
 
 /// A root action that was let start.
@@ -67,7 +72,7 @@ struct Started {
     begun: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Approved {
     scope: Scope,
     scripts: Vec<Script>,
@@ -100,8 +105,10 @@ struct Task<'a> {
     book: Book,
     gate: Option<Gate>,
     roots: BTreeMap<u64, Started>,
-    /// Why it ends.
+    said: said::Said,
     over: bool,
+    /// How its supervisor says it ended.
+    ended: Option<(Option<i32>, String)>,
 }
 
 /// Serves a supervisor until it has gone.
@@ -170,11 +177,27 @@ impl<'a> Task<'a> {
             book: Book::new(begin.task.to_string(), record),
             gate: None,
             roots: BTreeMap::new(),
+            said: said::Said::default(),
             over: false,
+            ended: None,
         })
     }
 
     fn run(mut self, begin: &Begin) -> io::Result<()> {
+        let served = self.serve(begin);
+        self.asks.withdraw_all(|_| true, "its task ended");
+        let gone = || {
+            (
+                None,
+                "its supervisor is gone, and did not say how it ended".to_owned(),
+            )
+        };
+        let (code, reason) = self.ended.take().unwrap_or_else(gone);
+        self.book.note(None, What::TaskEnded { code, reason });
+        served
+    }
+
+    fn serve(&mut self, begin: &Begin) -> io::Result<()> {
         self.begin(begin);
         // What came with the first line is in no socket any more.
         self.lines()?;
@@ -194,7 +217,6 @@ impl<'a> Task<'a> {
                 self.hear();
             }
         }
-        self.asks.withdraw_all(|_| true, "its task ended");
         Ok(())
     }
 
@@ -233,6 +255,9 @@ impl<'a> Task<'a> {
         let warning = (!gated).then_some("nothing that the task does is judged (--ungated)");
         let warning = warning.map(str::to_owned);
         self.tell(&FromLoop::Begun { gated, warning });
+        if let Some(plan) = &begin.plan {
+            self.plan(plan, gated);
+        }
     }
 
     /// Tells the supervisor. One that does not listen has ended.
@@ -258,6 +283,7 @@ impl<'a> Task<'a> {
                     let why = "nobody waits for the command any more";
                     self.asks.withdraw(Asker::Root(root), why);
                 }
+                ToLoop::Ended { code, reason } => self.ended = Some((code, short(&reason))),
                 ToLoop::Guest => {
                     if let Some(socket) = self.lines.descriptor() {
                         self.connected(socket);
@@ -280,7 +306,12 @@ impl<'a> Task<'a> {
 
     fn disconnected(&mut self) {
         self.gate = None;
-        let of_gate = |asker| matches!(asker, Asker::Intent(_));
+        let of_gate = |asker| match asker {
+            Asker::Intent(_) => true,
+            Asker::Said(id, _) => id != PEOPLES,
+            Asker::Root(_) => false,
+        };
+        self.said.disconnected();
         self.asks
             .withdraw_all(of_gate, "the gate that asked is gone");
     }
@@ -340,9 +371,10 @@ impl<'a> Task<'a> {
                 if self.asks.withdraw(Asker::Intent(id), why) {
                     self.book.note(None, What::Withdrawn { id });
                 }
+                self.unsaid(id, why);
             }
             Kind::Done => self.done(&frame.decode(kind)?),
-            Kind::Declared => self.declared(&frame.decode(kind)?),
+            Kind::Declared => self.heard(&frame.decode(kind)?),
             kind => return Err(FrameError::Unexpected { kind }),
         }
         Ok(())
@@ -379,6 +411,14 @@ impl<'a> Task<'a> {
             && gate.wire.post(kind, &message.encode_to_vec()).is_err()
         {
             self.disconnected();
+        }
+    }
+
+    /// With what an approval for a root action stands.
+    fn tree(&self, root: u64) -> Tree {
+        match self.said.is_of_plan(root) {
+            true => Tree::Plan,
+            false => Tree::Root(root),
         }
     }
 

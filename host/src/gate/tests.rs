@@ -22,10 +22,12 @@ use protocol::actions::{
 };
 use protocol::messages::Hello;
 use protocol::{Kind, VERSION, read_frame, write_message};
+use serde_json::Value;
 use tempfile::TempDir;
 
 mod asking;
 mod policies;
+mod said;
 mod verdicts;
 
 use super::serve::{Server, Shared};
@@ -39,17 +41,28 @@ use crate::task::{Bytes, OnAsk};
 /// How long anything may take that has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A task with a workspace, in which there are some folders to lose.
 fn begin(dir: &Path) -> Begin {
+    let workspace = dir.join("workspace");
+    let numbered = (0..40).map(|number| format!("src{number}"));
+    for name in ["src".to_owned(), "lib".to_owned()]
+        .into_iter()
+        .chain(numbered)
+    {
+        fs::create_dir_all(workspace.join(&name)).unwrap();
+        fs::write(workspace.join(&name).join("a"), "what is lost").unwrap();
+    }
     Begin {
         task: "0000aaaa".parse().unwrap(),
         folders: Folders::below(dir),
         image: "base".to_owned(),
         argv: vec![Bytes::from("agent")],
-        workspace: None,
+        workspace: Some(workspace),
         policies: Vec::new(),
         on_ask: OnAsk::Wait,
         wait_ms: 60_000,
         ungated: false,
+        plan: None,
         again: false,
     }
 }
@@ -177,6 +190,15 @@ impl Rig {
         desk::act(&store, &id, &event, now_ms()).unwrap();
     }
 
+    /// All that was recorded, once the loop has gone.
+    fn recorded(self) -> Vec<Value> {
+        let path = crate::events::path(&self.folders);
+        self.end();
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
     fn end(mut self) {
         drop(self.socket);
         self.thread.take().unwrap().join().unwrap();
@@ -227,6 +249,35 @@ impl Guest {
 
     fn run(&mut self, root: u64, argv: &[&str]) -> u64 {
         self.intend(root, program(argv), Vec::new())
+    }
+
+    /// Says a line on the gate's socket.
+    fn line(&mut self, root: u64, json: &str) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let json = json.into();
+        self.say(Kind::Declared, &Declared { id, root, json });
+        id
+    }
+
+    /// The next line for it: what the client in the guest reads of it, and all of it.
+    fn answer(&mut self, id: u64) -> (String, Value) {
+        let reply: Reply = self.hear(Kind::Reply);
+        assert_eq!(reply.id, id);
+        let json = String::from_utf8(reply.json).unwrap();
+        assert!(!json.contains('\n'), "{json}");
+        let line: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(line["id"], id);
+        assert_eq!(line["final"], reply.last);
+        // Without blanks: the client in the guest has no JSON library.
+        assert_eq!(json.contains("\"final\":true"), reply.last, "{json}");
+        let verdict = line["verdict"].as_str().unwrap().to_owned();
+        assert!(
+            json.contains(&format!("\"verdict\":\"{verdict}\"")),
+            "{json}"
+        );
+        assert!(line["text"].is_string(), "{json}");
+        (verdict, line)
     }
 
     fn verdict(&mut self, id: u64) -> Verdict {

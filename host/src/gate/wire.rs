@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use policy::action::Plan;
 use serde::{Deserialize, Serialize};
 
 use crate::folders::Folders;
@@ -24,6 +25,13 @@ pub enum ToLoop {
     Gone(u64),
     /// The gate's connection is the descriptor of this line. It takes the place of one before.
     Guest,
+    /// The task has ended. The last line.
+    Ended {
+        /// The exit code of its command, if that ended.
+        code: Option<i32>,
+        /// How.
+        reason: String,
+    },
 }
 
 /// A task.
@@ -48,6 +56,9 @@ pub struct Begin {
     pub wait_ms: u64,
     /// Nothing of it is to be judged.
     pub ungated: bool,
+    /// The plan that people gave, whose steps are the root actions from 1 on. Judged at once and
+    /// answered by `Plan`.
+    pub plan: Option<Plan>,
     /// The loop was lost, and this is the same task again.
     pub again: bool,
 }
@@ -64,7 +75,7 @@ pub struct Root {
     pub cwd: Option<Bytes>,
     /// Names of its environment.
     pub env: Vec<String>,
-    /// `run` or `exec`.
+    /// `run`, `exec` or `plan`: the step of the plan that has its number.
     pub by: String,
 }
 
@@ -90,8 +101,24 @@ pub enum FromLoop {
         /// One line.
         reason: String,
     },
+    /// Whether the plan may be carried out.
+    Plan {
+        /// All of it may.
+        allow: bool,
+        /// One line.
+        reason: String,
+    },
     /// People are asked.
     Asked(Asked),
+    /// Somebody wrote something to an approval.
+    Commented {
+        /// Which.
+        approval: String,
+        /// Who.
+        by: String,
+        /// What, in a line fit for a terminal.
+        text: String,
+    },
     /// What they said.
     Decided {
         /// Of which approval.

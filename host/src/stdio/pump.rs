@@ -108,6 +108,12 @@ impl Pump {
         self
     }
 
+    /// Gives the outputs and the log back, for another command's streams.
+    #[must_use]
+    pub fn into_outputs(self) -> (Output, Output, Option<LogWriter>) {
+        (self.stdout, self.stderr, self.log)
+    }
+
     /// Whether all that the guest will ever send has been written.
     #[must_use]
     pub fn is_done(&self) -> bool {

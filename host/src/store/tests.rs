@@ -27,6 +27,7 @@ fn spec() -> Spec {
         debug_console: false,
         cold: false,
         gating: Default::default(),
+        plan: None,
         copy_of: None,
     }
 }

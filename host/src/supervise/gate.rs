@@ -15,6 +15,7 @@ use crate::api::{Lines, Received, send_line, send_lines};
 use crate::folders::Folders;
 use crate::gate::client::{ClientError, Place};
 use crate::gate::wire::{Answer, Asked, Begin, FromLoop, Root, ToLoop};
+use crate::poll::Interests;
 use crate::task::{Bytes, Spec, TaskId};
 
 /// How often a task has the loop started again.
@@ -33,6 +34,10 @@ pub enum Said {
     Allowed(u64),
     /// A root action must not start, and why.
     Denied(u64, String),
+    /// The plan may be carried out.
+    PlanAllowed,
+    /// The plan must not be carried out, and why.
+    PlanDenied(String),
     /// People are asked, or have said something: a line about a root action.
     Line(u64, String),
     /// A line about the task as a whole.
@@ -101,6 +106,7 @@ impl Gate {
                 on_ask: gating.on_ask,
                 wait_ms: gating.wait_ms,
                 ungated: gating.ungated,
+                plan: spec.plan.as_ref().map(|plan| plan.plan.clone()),
                 again: false,
             },
             link: None,
@@ -142,6 +148,45 @@ impl Gate {
             self.tell(&ToLoop::Gone(root), None);
         }
         waited
+    }
+
+    /// The task has ended.
+    pub fn ended(&mut self, code: Option<i32>, reason: &str) {
+        let reason = reason.to_owned();
+        self.tell(&ToLoop::Ended { code, reason }, None);
+    }
+
+    /// Waits until the plan that people gave may be carried out; `told` takes the lines that are
+    /// for people, and says whether to go on waiting.
+    ///
+    /// # Errors
+    /// In a line, why it must not.
+    pub fn plan(
+        &mut self,
+        signals: BorrowedFd<'_>,
+        told: &mut dyn FnMut(Option<&str>) -> Result<(), String>,
+    ) -> Result<(), String> {
+        loop {
+            let Some(descriptor) = self.descriptor() else {
+                return Err("the policy loop is lost".to_owned());
+            };
+            let mut interests = Interests::new();
+            interests.read(descriptor, ());
+            interests.read(signals, ());
+            interests.wait(None).map_err(|error| error.to_string())?;
+            told(None)?;
+            for said in self.read() {
+                match said {
+                    Said::PlanAllowed => return Ok(()),
+                    Said::PlanDenied(why) | Said::Refused(why) => {
+                        return Err(format!("the plan was refused: {why}"));
+                    }
+                    Said::Lost(why) => return Err(why),
+                    Said::Line(_, line) | Said::Warning(line) => told(Some(&line))?,
+                    Said::Allowed(_) | Said::Denied(..) => {}
+                }
+            }
+        }
     }
 
     /// Hands the guest's connection over.
@@ -234,7 +279,17 @@ impl Gate {
                 let waited = self.waiting.remove(&root).is_some();
                 waited.then_some(decided).into_iter().collect()
             }
+            FromLoop::Plan { allow: true, .. } => vec![Said::PlanAllowed],
+            FromLoop::Plan { reason, .. } => vec![Said::PlanDenied(reason)],
             FromLoop::Asked(asked) => self.asked(asked).into_iter().collect(),
+            FromLoop::Commented { approval, by, text } => {
+                let root = self.told.get(&approval).copied().unwrap_or_default();
+                let task = &self.begin.task;
+                vec![Said::Line(
+                    root,
+                    format!("{task}: {by} wrote to {approval}: {text}"),
+                )]
+            }
             FromLoop::Decided {
                 approval,
                 state,
@@ -303,6 +358,20 @@ pub fn root(number: u64, by: &str, (argv, env): (&[Bytes], &[Bytes]), cwd: Optio
     }
 }
 
+/// A step of a plan as the loop is told.
+#[must_use]
+pub fn step_root(spec: &Spec, number: u32) -> Option<Root> {
+    let at = usize::try_from(number.checked_sub(1)?).ok()?;
+    let step = spec.plan.as_ref()?.steps.get(at)?;
+    let words = (step.argv.as_slice(), spec.env.as_slice());
+    Some(root(
+        u64::from(number),
+        "plan",
+        words,
+        step.workdir.as_ref(),
+    ))
+}
+
 /// Folders below which a command may write what it likes: they end with its guest, or are a copy
 /// that is reviewed. The gate in the guest knows whose home `~` is.
 #[must_use]
@@ -346,6 +415,7 @@ mod tests {
             debug_console: false,
             cold: false,
             gating: Gating::default(),
+            plan: None,
             copy_of: None,
         }
     }

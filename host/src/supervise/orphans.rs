@@ -238,6 +238,7 @@ mod tests {
                 debug_console: false,
                 cold: false,
                 gating: Default::default(),
+                plan: None,
                 copy_of: None,
             },
             process,

@@ -11,8 +11,11 @@
 //! 5. The record's end. From here on the task has ended for everybody.
 //! 6. What it held, taken away by a process that nobody waits for ([`super::reaper`]).
 
+mod origin;
+
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +31,6 @@ use super::machine::{Launch, Machine, MachineError};
 use super::reaper::Holdings;
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
 use super::{holdings, locks, run};
-use crate::cli::chain;
 use crate::folders::{self, FolderError, Folders};
 use crate::gate::client::ClientError;
 use crate::image::ImageError;
@@ -39,9 +41,9 @@ use crate::sockets;
 use crate::stdio::Terminal;
 use crate::store::{Store, StoreError};
 use crate::sys::signals::Signals;
-use crate::task::{End, How, Kind as EndKind, Outcome, Spec, Start, TaskId, code};
-use crate::template::make::Request;
-use crate::template::{self, Cold, Key, Templates};
+use crate::task::{End, Kind as EndKind, Outcome, Spec, TaskId, code};
+use crate::template::Cold;
+use origin::{Origin, say_if_a_fault};
 
 /// Records and logs are kept so long unless somebody prunes them sooner.
 pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -139,7 +141,10 @@ impl<'a> Task<'a> {
         crate::cli::sweep(store, folders);
         prune(folders, store, RETENTION, PRUNED_AT_ONCE)?;
         folders.make_runtime()?;
-        files.take_from_pool(folders);
+        // A guest does not wait while people think about a plan.
+        if spec.plan.is_none() {
+            files.take_from_pool(folders);
+        }
         let (id, holds) = match taken_folder(folders, files) {
             Some(taken) => taken,
             None => own_folder(folders)?,
@@ -184,7 +189,7 @@ impl<'a> Task<'a> {
             );
         }
         let (finished, machine) = result?;
-        self.holds.machine = Some(machine);
+        self.holds.machine = machine;
         Ok(finished)
     }
 
@@ -202,12 +207,26 @@ impl<'a> Task<'a> {
     fn run_machine(
         &mut self,
         spec: &Spec,
-        mut files: Files,
+        files: Files,
+        front: Front,
+        on_start: &mut dyn FnMut(&TaskId),
+    ) -> Result<(Finished, Option<Machine>), TaskError> {
+        // First of all: the verdict is found while the guest is made, that on a plan before.
+        let mut gate = self.begin(spec)?;
+        if let Err(outcome) = judge_plan(&mut gate, spec, &front.signals) {
+            return Ok((Finished::before(*outcome), None));
+        }
+        let (finished, machine) = self.run_judged(spec, (files, gate), front, on_start)?;
+        Ok((finished, Some(machine)))
+    }
+
+    fn run_judged(
+        &mut self,
+        spec: &Spec,
+        (mut files, gate): (Files, Gate),
         front: Front,
         on_start: &mut dyn FnMut(&TaskId),
     ) -> Result<(Finished, Machine), TaskError> {
-        // First of all: the verdict is found while the guest is made.
-        let gate = self.begin(spec)?;
         let folder = self.folders.task(self.id.as_str());
         folders::make_private(&folder)?;
         let log = LogWriter::create(&folder).map_err(prepare("write the log", &folder))?;
@@ -270,7 +289,7 @@ impl<'a> Task<'a> {
     fn begin(&self, spec: &Spec) -> Result<Gate, TaskError> {
         let words = (spec.argv.as_slice(), spec.env.as_slice());
         let command = gate::root(u64::from(run::MAIN), "run", words, spec.workdir.as_ref());
-        let command = Some(command).filter(|_| spec.copy_of.is_none());
+        let command = Some(command).filter(|_| spec.copy_of.is_none() && spec.plan.is_none());
         Ok(Gate::begin(self.folders, &self.id, spec, command)?)
     }
 
@@ -335,73 +354,36 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What a guest begins from, and what is to follow from that.
-struct Origin<'a> {
-    folders: &'a Folders,
-    spec: &'a Spec,
-    /// Of its template; a copy has none.
-    key: Option<Key>,
-    /// Why it boots, if it does.
-    cold: Option<Cold>,
-    /// It waited in a pool.
-    pooled: bool,
-    /// Why it did not, though there is one.
-    no_pool: Option<String>,
-}
-
-impl<'a> Origin<'a> {
-    fn of(folders: &'a Folders, spec: &'a Spec, files: &Files) -> Self {
-        Self {
-            folders,
-            spec,
-            key: files.key.clone(),
-            cold: None,
-            pooled: files.taken.is_some(),
-            no_pool: files.no_pool.clone(),
+/// Waits for the verdict on a plan, and says that its first step is about to start.
+fn judge_plan(gate: &mut Gate, spec: &Spec, signals: &Signals) -> Result<(), Box<Outcome>> {
+    if spec.plan.is_none() {
+        return Ok(());
+    }
+    let mut interrupted = None;
+    let judged = gate.plan(signals.as_fd(), &mut |line| {
+        if let Some(line) = line {
+            eprintln!("ampoule: {line}");
         }
-    }
-
-    /// The VMM did not take the template.
-    fn refused(&mut self, why: String) {
-        if let Some(key) = &self.key {
-            Templates::new(self.folders).remove(key);
+        while let Ok(Some(signal)) = signals.next() {
+            if signal != libc::SIGWINCH {
+                interrupted = Some(signal);
+                return Err(format!("interrupted by signal {signal} before it ran"));
+            }
         }
-        self.cold = Some(Cold::Refused(why));
-        say_if_a_fault(self.cold.as_ref());
-    }
-
-    /// The guest from the pool was of no use.
-    fn not_pooled(&mut self, why: String) {
-        (self.pooled, self.no_pool) = (false, Some(why));
-    }
-
-    /// Has a template made where the next such task would miss one.
-    fn want_template(&self) {
-        if self.cold.as_ref().is_some_and(Cold::wants_template) {
-            let (image, resources) = (self.spec.image.clone(), self.spec.resources.clone());
-            template::make::in_background(&Request { image, resources });
+        Ok(())
+    });
+    let Err(why) = judged else {
+        if let Some(first) = gate::step_root(spec, run::MAIN) {
+            gate.root(first);
         }
-    }
-
-    fn start(&self) -> Start {
-        let how = match &self.cold {
-            _ if self.pooled => How::Pool,
-            Some(_) => How::Cold,
-            None if self.spec.copy_of.is_some() => How::Copied,
-            None => How::Restored,
-        };
-        let why = self.no_pool.iter().cloned();
-        let why: Vec<_> = why.chain(self.cold.iter().map(|c| chain(c))).collect();
-        let why = Some(why.join("; ")).filter(|why| !why.is_empty());
-        Start { how, why }
-    }
-}
-
-/// Says why a task boots though it should have started from a template.
-fn say_if_a_fault(cold: Option<&Cold>) {
-    if let Some(cold) = cold.filter(|cold| cold.is_a_fault()) {
-        eprintln!("ampoule: the guest boots: {}", crate::cli::chain(cold));
-    }
+        return Ok(());
+    };
+    gate.ended(None, &why);
+    let (code, reason) = match interrupted.and_then(|signal| u8::try_from(signal).ok()) {
+        Some(signal) => (code::SIGNAL.saturating_add(signal), EndKind::Interrupted),
+        None => (code::FAILED, EndKind::Refused),
+    };
+    Err(Box::new(Outcome::new(code, End::new(reason, why))))
 }
 
 pub(crate) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {

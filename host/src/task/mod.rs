@@ -7,4 +7,4 @@ mod spec;
 
 pub use id::{NotAnId, TaskId};
 pub use outcome::{By, End, Exit, How, Kind, Outcome, Start, Timings, code};
-pub use spec::{Bytes, Gating, OnAsk, Resources, Spec};
+pub use spec::{Bytes, Gating, OnAsk, Planned, Resources, Spec, Step};

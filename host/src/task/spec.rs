@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use policy::action::{Act, Action, Plan, STEPS};
 use serde::{Deserialize, Serialize};
 
 use super::TaskId;
@@ -108,6 +109,111 @@ impl Default for Gating {
     }
 }
 
+/// A plan that is carried out in place of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// As it was given, and as it is judged.
+    pub plan: Plan,
+    /// A command for each of its actions, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Longest text of a file that a plan's step writes: it is an argument of a command
+/// (`MAX_ARG_STRLEN` of Linux is 128 KiB).
+const WRITES: usize = 100 << 10;
+
+/// Writes its second argument to the file of its first.
+const WRITE: &str = "printf %s \"$2\" > \"$1\"";
+
+impl Planned {
+    /// The commands of a plan.
+    ///
+    /// # Errors
+    /// In a line, why one of its actions cannot be carried out.
+    pub fn of(plan: Plan) -> Result<Self, String> {
+        let count = plan.actions.len();
+        if count == 0 || count > STEPS {
+            return Err(format!(
+                "a plan has 1 to {STEPS} actions; this one has {count}"
+            ));
+        }
+        let steps = plan.actions.iter().enumerate().map(|(at, action)| {
+            let argv = words(action).map_err(|why| format!("action {}: {why}", at + 1))?;
+            if argv.iter().any(|word| word.contains('\0')) {
+                return Err(format!("action {}: it has a NUL in it", at + 1));
+            }
+            let workdir = action.cwd.as_ref().map(|cwd| match cwd.starts_with('/') {
+                true => cwd.clone(),
+                false => format!("/workspace/{cwd}"),
+            });
+            Ok(Step {
+                argv: argv.into_iter().map(Bytes::Text).collect(),
+                workdir: workdir.map(Bytes::Text),
+            })
+        });
+        let steps = steps.collect::<Result<_, String>>()?;
+        Ok(Self { plan, steps })
+    }
+}
+
+/// The command that an action is.
+fn words(action: &Action) -> Result<Vec<String>, String> {
+    let all = |words: &[&str]| {
+        words
+            .iter()
+            .map(|&word| word.to_owned())
+            .collect::<Vec<_>>()
+    };
+    match &action.act {
+        Act::Exec(words) => Ok(words.clone()),
+        Act::Shell(line) => Ok(all(&["sh", "-c", line])),
+        Act::Write(write) => match &write.content {
+            None => Err("a write without content says nothing to write".to_owned()),
+            Some(content) if content.len() > WRITES => Err(format!(
+                "a write has {WRITES} bytes of content at most; put the file into the workspace"
+            )),
+            Some(content) => Ok(all(&["sh", "-c", WRITE, "write", &write.path, content])),
+        },
+        Act::Delete(paths) if paths.is_empty() => Err("it deletes nothing".to_owned()),
+        Act::Delete(paths) => {
+            let paths = paths.iter().cloned();
+            Ok(all(&["rm", "-r", "--"]).into_iter().chain(paths).collect())
+        }
+        Act::Install(install) => {
+            let command = match install.manager.as_str() {
+                "pip" | "pip3" | "npm" | "cargo" | "gem" | "go" => {
+                    all(&[&install.manager, "install"])
+                }
+                "apt" | "apt-get" => all(&["apt-get", "install", "-y"]),
+                "apk" => all(&["apk", "add"]),
+                other => {
+                    return Err(format!(
+                        "how '{other}' installs is not known here; write the command as exec"
+                    ));
+                }
+            };
+            let packages = install.packages.iter();
+            if install.packages.is_empty() || packages.clone().any(|name| name.starts_with('-')) {
+                return Err("it installs nothing, or an option".to_owned());
+            }
+            Ok(command.into_iter().chain(packages.cloned()).collect())
+        }
+        Act::Patch(_) => Err("a patch is no command; write it as exec or shell".to_owned()),
+        Act::Request(_) => {
+            Err("a request is no command; write it as exec of curl or the like".to_owned())
+        }
+    }
+}
+
+/// A command of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Program and arguments.
+    pub argv: Vec<Bytes>,
+    /// Where it starts, if its action says so.
+    pub workdir: Option<Bytes>,
+}
+
 /// A task as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -144,6 +250,9 @@ pub struct Spec {
     /// How what it does is judged.
     #[serde(default)]
     pub gating: Gating,
+    /// The plan that it carries out; then its command is the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Planned>,
     /// The task whose guest this one's was copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<TaskId>,

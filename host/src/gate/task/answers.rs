@@ -1,75 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From an action to its answer: judged, recorded, asked about, told.
 
-use policy::action::{Act, Action, Plan};
+use std::collections::BTreeSet;
+
 use policy::approval::Scope;
 use policy::verdict::Verdict as Decides;
 use prost::Message;
 use protocol::Kind;
-use protocol::actions::{self, Declared, Intent, Judged, Verdict};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use protocol::actions::{self, Intent, Judged, Verdict};
+use serde_json::json;
 
-use super::super::asks::{Asked, Asker, Became, Case, Waits};
+use super::super::asks::{Asked, Asker, Became, Case, PEOPLES, Waits, shown};
 use super::super::court::{Ruling, short};
 use super::super::intent::{read, text};
 use super::super::record::FLOOR;
 use super::super::scripts::Scripts;
-use super::super::wire::{self, Answer, FromLoop, Root};
-use super::{Approved, Source, Started, Task};
+use super::super::wire::{self, Answer, FromLoop};
+use super::{Source, Task};
 use crate::events::What;
 
-/// What a program in the guest says it will do.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Said {
-    Action(Box<Action>),
-    Plan(Plan),
-}
-
 /// An answer.
-struct Reply {
-    allow: bool,
+pub(super) struct Reply {
+    pub(super) allow: bool,
     /// People were asked.
-    asked: bool,
+    pub(super) asked: bool,
     /// `policy`, `approval` or `gate`.
-    by: &'static str,
-    reason: String,
-    approval: Option<String>,
+    pub(super) by: &'static str,
+    pub(super) reason: String,
+    pub(super) approval: Option<String>,
 }
 
 impl Task<'_> {
-    /// A root action is about to start.
-    pub(super) fn root(&mut self, root: Root) {
-        self.look_at_policies();
-        let action = root_action(&root);
-        let by = root.by.clone();
-        let shown = json!(action);
-        self.book
-            .note(Some(root.root), What::Root { by, action: shown });
-        let scripts = Scripts::new(&self.court.setting, self.court.workspace.as_deref(), &[]);
-        let ruling = self.court.rule(&[action], &scripts);
-        let case = Case {
-            asker: Asker::Root(root.root),
-            root: root.root,
-            ruling,
-            bytes: root.argv.iter().map(|word| word.as_slice().len()).sum(),
-            source: Source::Root(root),
+    /// Whether an intent is the start of its root action.
+    fn is_start(&self, intent: &Intent) -> bool {
+        let (Some(actions::Act::Run(run)), Some(started)) =
+            (&intent.act, self.roots.get(&intent.root))
+        else {
+            return false;
         };
-        self.decide(case);
+        let words = run.argv.iter().map(|word| text(word));
+        !started.begun && words.eq(started.argv.iter().cloned())
     }
 
     /// Something is about to happen in the guest.
     pub(super) fn intent(&mut self, intent: Intent, bytes: usize) {
         self.look_at_policies();
+        let tree = self.tree(intent.root);
+        // What people started is no drift from what is said in it.
+        let starts = self.is_start(&intent);
         let (ruling, shown) = {
+            let named = self.said.named(tree).filter(|_| !starts);
             let host = self.court.workspace.as_deref();
             let scripts = Scripts::new(&self.court.setting, host, &intent.files);
             let read = read(&intent, &scripts);
             let shown = read.readings.first().map(|action| json!(action));
             let ruling = match (read.fixed, read.readings.first()) {
                 (Some(fixed), Some(first)) => Ruling::fixed(first.clone(), fixed),
-                _ => self.court.rule_again(&read.readings, &scripts),
+                _ => self.court.rule_again(&read.readings, &scripts, named),
             };
             (ruling, shown)
         };
@@ -79,10 +66,17 @@ impl Task<'_> {
             action: shown.unwrap_or_default(),
         };
         self.book.note(Some(intent.root), what);
+        if let Some(drift) = &ruling.drift {
+            let (id, what) = (intent.id, drift.clone());
+            self.book.note(Some(intent.root), What::Drift { id, what });
+        }
         let approval = self.inherits(&intent, &ruling);
+        let approval = approval.or_else(|| self.was_said(&intent, &ruling));
         let case = Case {
             asker: Asker::Intent(intent.id),
             root: intent.root,
+            tree,
+            with: BTreeSet::new(),
             ruling,
             source: Source::Intent(Box::new(intent)),
             bytes,
@@ -119,42 +113,8 @@ impl Task<'_> {
         (known && approved.scope.holds(&seen)).then(|| approved.approval.clone())
     }
 
-    /// What a program in the guest says it will do: it is told the verdict, and nothing is allowed
-    /// or asked by that. What it then does is judged like anything else.
-    pub(super) fn declared(&mut self, declared: &Declared) {
-        let value: Value = serde_json::from_slice(&declared.json).unwrap_or_default();
-        let ruling = self.foretell(&declared.json);
-        let id = declared.id;
-        let what = What::Declared {
-            id,
-            declared: value,
-        };
-        self.book.note(Some(declared.root), what);
-        let said = match ruling {
-            Ok(ruling) => json!({"verdict": ruling.verdict.name(), "reason": ruling.reason}),
-            Err(why) => json!({"error": why}),
-        };
-        let reply = actions::Reply {
-            id,
-            json: said.to_string().into_bytes(),
-            last: true,
-        };
-        self.say(Kind::Reply, &reply);
-    }
-
-    fn foretell(&mut self, said: &[u8]) -> Result<Ruling, String> {
-        self.look_at_policies();
-        let said: Said = serde_json::from_slice(said).map_err(|error| short(&error.to_string()))?;
-        let actions = match said {
-            Said::Action(action) => vec![*action],
-            Said::Plan(plan) => plan.actions,
-        };
-        let scripts = Scripts::new(&self.court.setting, self.court.workspace.as_deref(), &[]);
-        Ok(self.court.rule(&actions, &scripts))
-    }
-
     /// Answers what is decided, asks about the rest.
-    fn decide(&mut self, case: Case<Source>) {
+    pub(super) fn decide(&mut self, case: Case<Source>) {
         let reason = case.ruling.reason.clone();
         let reply = Reply {
             allow: case.ruling.verdict == Decides::Allow,
@@ -190,10 +150,7 @@ impl Task<'_> {
     /// People are asked. If that cannot be recorded, they are not.
     fn waits(&mut self, waits: Waits) {
         let what = What::Asked {
-            id: match waits.asker {
-                Asker::Intent(id) => Some(id),
-                Asker::Root(_) => None,
-            },
+            id: number(waits.asker),
             approval: waits.approval.clone(),
             line: waits.line.clone(),
         };
@@ -205,11 +162,12 @@ impl Task<'_> {
         self.tell(&FromLoop::Asked(wire::Asked {
             root: waits.root,
             approval: waits.approval.clone(),
-            line: waits.line,
+            line: waits.line.clone(),
             why: waits.why.clone(),
             wait_ms: waits.wait_ms,
         }));
         match waits.asker {
+            Asker::Said(id, _) => self.said_waits(id, &waits),
             Asker::Root(root) => self.tell(&FromLoop::Verdict {
                 root,
                 verdict: Answer::Waits,
@@ -231,6 +189,9 @@ impl Task<'_> {
     pub(super) fn hear(&mut self) {
         let limits = self.court.limits().unwrap_or_default();
         let news = self.asks.look(&limits);
+        for commented in &news.commented {
+            self.commented(commented);
+        }
         for decided in news.decided {
             let state = decided.state.to_string();
             let what = What::Decided {
@@ -253,7 +214,7 @@ impl Task<'_> {
     }
 
     /// What asking came to.
-    fn became(&mut self, case: &Case<Source>, became: Became) {
+    pub(super) fn became(&mut self, case: &Case<Source>, became: Became) {
         let reply = match became {
             Became::Allowed { approval } => match self.still(case) {
                 Ok(()) => Reply {
@@ -288,11 +249,12 @@ impl Task<'_> {
         let host = self.court.workspace.as_deref();
         let none = Scripts::new(&self.court.setting, host, &[]);
         let ruling = match &case.source {
-            Source::Root(root) => self.court.rule(&[root_action(root)], &none),
+            Source::Root(root) => self.court.rule(&[self.said_or_root(root)], &none, None),
+            Source::Said(action) => self.court.rule(&[*action.clone()], &none, None),
             Source::Intent(intent) => {
                 let scripts = Scripts::new(&self.court.setting, host, &intent.files);
                 let read = read(intent, &scripts);
-                self.court.rule(&read.readings, &scripts)
+                self.court.rule(&read.readings, &scripts, None)
             }
         };
         match ruling.verdict {
@@ -302,14 +264,11 @@ impl Task<'_> {
     }
 
     /// Records an answer and gives it. What cannot be recorded is refused.
-    fn answer(&mut self, case: &Case<Source>, mut reply: Reply) {
+    pub(super) fn answer(&mut self, case: &Case<Source>, mut reply: Reply) {
         let ruling = &case.ruling;
         let (verdict, risk_bps) = (if reply.allow { "allow" } else { "deny" }, ruling.risk_bps);
         let what = What::Verdict {
-            id: match case.asker {
-                Asker::Intent(id) => Some(id),
-                Asker::Root(_) => None,
-            },
+            id: number(case.asker),
             verdict: verdict.to_owned(),
             by: reply.by.to_owned(),
             risk_bps,
@@ -336,29 +295,13 @@ impl Task<'_> {
         {
             self.started(root, case, &reply);
         }
+        if reply.asked || !reply.allow {
+            let (line, reason) = (shown(case), &reply.reason);
+            let said = if reply.allow { "allowed" } else { "denied" };
+            self.said
+                .lately(short(&format!("{said}: {line} ({reason})")));
+        }
         self.tell_asker(case.asker, &reply, case.ruling.files.clone());
-    }
-
-    fn started(&mut self, root: &Root, case: &Case<Source>, reply: &Reply) {
-        let judged = case.ruling.judged.as_deref();
-        let approved = reply
-            .approval
-            .as_ref()
-            .zip(judged)
-            .map(|(approval, judged)| {
-                let cwd = case.ruling.action.cwd.as_deref();
-                Approved {
-                    scope: Scope::of(&judged.analysis, &self.court.setting, cwd),
-                    scripts: judged.analysis.scripts.clone(),
-                    approval: approval.clone(),
-                }
-            });
-        let started = Started {
-            argv: root.argv.iter().map(|word| word.lossy()).collect(),
-            approved,
-            begun: false,
-        };
-        self.roots.insert(root.root, started);
     }
 
     fn tell_asker(&mut self, asker: Asker, reply: &Reply, files: Vec<Judged>) {
@@ -373,7 +316,17 @@ impl Task<'_> {
                 reason: reply.reason.clone(),
             }),
             Asker::Intent(id) => self.say(Kind::Verdict, &verdict(id, reply, files)),
+            Asker::Said(id, step) => self.said_answered(id, step, reply),
         }
+    }
+}
+
+/// The gate's number for who waits, if it has one.
+fn number(asker: Asker) -> Option<u64> {
+    match asker {
+        Asker::Intent(id) => Some(id),
+        Asker::Said(id, _) => (id != PEOPLES).then_some(id),
+        Asker::Root(_) => None,
     }
 }
 
@@ -408,14 +361,5 @@ fn refusal(reason: String) -> Reply {
         by: "gate",
         reason,
         approval: None,
-    }
-}
-
-fn root_action(root: &Root) -> Action {
-    Action {
-        act: Act::Exec(root.argv.iter().map(|word| word.lossy()).collect()),
-        cwd: root.cwd.as_ref().map(|cwd| cwd.lossy()),
-        env: root.env.clone(),
-        reason: None,
     }
 }

@@ -2,6 +2,7 @@
 //! The policies in force: theirs, ours, broken ones.
 
 use super::*;
+use crate::gate::force::{Force, Key, Shelf};
 
 #[test]
 fn a_change_of_the_policies_counts_from_the_next_action_on() {
@@ -137,4 +138,22 @@ fn an_ungated_task_is_one_that_the_operator_allows() {
         recorded.contains("task-started") && recorded.contains("\"gated\":false"),
         "{recorded}"
     );
+}
+
+#[test]
+fn a_model_that_is_only_read_is_the_same_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = Folders::below(dir.path());
+    drop(crate::model::Models::open(&folders).unwrap());
+    let key = Key {
+        folders,
+        added: Vec::new(),
+        agent: String::new(),
+    };
+    let shelf = Shelf::default();
+    let mut force = Force::new(&shelf, &key, None);
+    for _ in 0..3 {
+        force.look(&shelf);
+    }
+    assert_eq!(force.generation, 0);
 }

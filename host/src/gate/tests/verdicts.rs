@@ -92,33 +92,6 @@ fn connections_of_the_guest_to_itself_need_nobody() {
 }
 
 #[test]
-fn who_declares_is_told_what_would_be_decided() {
-    let dir = tempfile::tempdir().unwrap();
-    let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
-    for (json, wanted) in [
-        (r#"{"action":{"shell":"ls"}}"#, r#""verdict":"allow""#),
-        (r#"{"action":{"shell":"rm -rf src"}}"#, r#""verdict":"ask""#),
-        (
-            r#"{"plan":{"actions":[{"shell":"ls"},{"shell":"rm -rf /"}]}}"#,
-            r#""verdict":"deny""#,
-        ),
-        ("{", "error"),
-    ] {
-        let declared = Declared {
-            id: 9,
-            root: 1,
-            json: json.into(),
-        };
-        guest.say(Kind::Declared, &declared);
-        let reply: Reply = guest.hear(Kind::Reply);
-        let said = String::from_utf8(reply.json).unwrap();
-        assert!(reply.last && said.contains(wanted), "{said}");
-    }
-    assert!(rig.store().list(&Filter::default()).unwrap().is_empty());
-    rig.end();
-}
-
-#[test]
 fn a_gate_that_breaks_the_protocol_loses_its_connection_and_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
     let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));

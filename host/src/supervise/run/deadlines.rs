@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Supervisor;
 use super::pooled::Pooled;
-use super::{MAIN, Supervisor};
 use crate::supervise::load;
 use crate::supervise::verdict::Cause;
 use crate::task::Spec;
@@ -112,6 +112,11 @@ impl Ending {
         self.command_ended.get_or_insert(now);
     }
 
+    /// Another command follows the one that ended.
+    pub(super) fn goes_on(&mut self) {
+        (self.command_ended, self.output_moved) = (None, None);
+    }
+
     pub(super) fn output_moved(&mut self, now: Instant) {
         self.output_moved = Some(now);
     }
@@ -196,6 +201,9 @@ impl Supervisor<'_> {
             });
         }
         self.kill_what_does_not_stop(now);
+        if self.stepping && self.is_drained(now) {
+            self.next_step();
+        }
         let ending = &self.ending;
         let over = self.facts.cause.is_some()
             || self.facts.not_started.is_some()
@@ -227,7 +235,7 @@ impl Supervisor<'_> {
     fn kill_what_does_not_stop(&mut self, now: Instant) {
         match self.ending.stop {
             Some((at, false)) if now >= at => {
-                self.signal_command(MAIN, libc::SIGKILL.unsigned_abs());
+                self.signal_command(self.command, libc::SIGKILL.unsigned_abs());
                 self.ending.stop = Some((at, true));
             }
             Some((at, true)) if now >= at + KILLED => self.fail(Cause::Stopped),

@@ -12,7 +12,7 @@ impl Supervisor<'_> {
     pub(super) fn judged(&mut self) {
         for said in self.gate.read() {
             match said {
-                Said::Allowed(root) if root == u64::from(MAIN) => {
+                Said::Allowed(root) if root == u64::from(self.command) => {
                     self.allowed = true;
                     self.run_command();
                 }
@@ -21,7 +21,7 @@ impl Supervisor<'_> {
                         self.run_for_client(id, request);
                     }
                 }
-                Said::Denied(root, why) if root == u64::from(MAIN) => {
+                Said::Denied(root, why) if root == u64::from(self.command) => {
                     self.refuse(format!("the command was refused: {why}"));
                 }
                 Said::Denied(root, why) => {
@@ -35,6 +35,8 @@ impl Supervisor<'_> {
                 }
                 Said::Line(root, line) => self.tell_people(root, &line),
                 Said::Warning(line) => eprintln!("ampoule: {line}"),
+                // It was decided before there was a guest; each step is decided when it is next.
+                Said::PlanAllowed | Said::PlanDenied(_) => {}
                 Said::Refused(why) => self.refuse(why),
                 Said::Lost(why) => self.end_by(Cause::GateLost(why)),
             }
@@ -55,7 +57,7 @@ impl Supervisor<'_> {
     /// To whom a command belongs; what nobody waits for here, whoever sees the task's stderr sees.
     fn tell_people(&mut self, root: u64, line: &str) {
         let id = u32::try_from(root).unwrap_or(MAIN);
-        if id == MAIN
+        if id == self.command
             || !self
                 .clients
                 .tell_about(id, &Event::Note(line.to_owned()), None)

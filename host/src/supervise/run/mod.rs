@@ -20,11 +20,13 @@
 //! [`super::verdict`] says afterwards what they mean.
 
 mod deadlines;
+mod finished;
 mod fork;
 mod judged;
 mod pooled;
 mod requests;
 mod restore;
+mod steps;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +37,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use protocol::ports;
-use vmm::control::Ended;
 
 use super::attach::Pending;
 use super::cgroup::Cgroup;
@@ -45,7 +46,7 @@ use super::gate::Gate;
 use super::guest::{Guest, Role};
 use super::machine::{Launch, Machine, MachineError, Word};
 use super::timeline::Timeline;
-use super::verdict::{Cause, Facts, Terms, judge};
+use super::verdict::{Cause, Facts};
 use crate::api::ExecRequest;
 use crate::logs::LogWriter;
 use crate::poll::Interests;
@@ -53,13 +54,14 @@ use crate::pool::take::Taken;
 use crate::stdio::{Input, Output, Pump, Side, Terminal};
 use crate::store::Process;
 use crate::sys::signals::Signals;
-use crate::task::{Outcome, Spec, TaskId};
+use crate::task::{Spec, TaskId};
 use deadlines::Ending;
 pub use deadlines::VMM_MARGIN;
+pub use finished::Finished;
 use fork::Fork;
 use pooled::Pooled;
 
-/// The number of the task's own command in the guest.
+/// The number of the task's own command in the guest; of a plan's first step, which others follow.
 pub(super) const MAIN: u32 = 1;
 
 /// Connections of the guest that have not said what they are for.
@@ -126,17 +128,6 @@ pub struct Job<'a> {
     pub log: Option<LogWriter>,
 }
 
-/// What is left when a task has ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The last bytes of the guest's console.
-    pub console: Vec<u8>,
-    /// Whether stdout is at the beginning of a line.
-    pub line_ended: bool,
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Name {
     Signal,
@@ -162,6 +153,12 @@ struct Supervisor<'a> {
     pooled: Option<Pooled>,
     is_copy: bool,
     gate: Gate,
+    /// The number of the task's command, or of the step of its plan that runs or is next.
+    command: u32,
+    /// A step has ended, another one follows.
+    stepping: bool,
+    /// That other one does not run yet.
+    between: bool,
     /// The task's command may run, once its guest is ready.
     allowed: bool,
     /// Commands of clients that may not run yet.
@@ -259,6 +256,9 @@ impl<'a> Supervisor<'a> {
             pooled: None,
             is_copy: job.is_copy,
             gate: job.gate,
+            command: MAIN,
+            stepping: false,
+            between: false,
             allowed: false,
             held: BTreeMap::new(),
             drives,
@@ -415,57 +415,12 @@ impl<'a> Supervisor<'a> {
         }
         if pump.stdout_is_broken() && !std::mem::replace(&mut self.broken_pipe_told, true) {
             // As the kernel does for a process whose reader has gone.
-            self.signal_command(MAIN, libc::SIGPIPE.unsigned_abs());
+            self.signal_command(self.command, libc::SIGPIPE.unsigned_abs());
         }
     }
 
     /// Notes a failure; the first one counts, and ends the task.
     fn fail(&mut self, cause: Cause) {
         self.facts.cause.get_or_insert(cause);
-    }
-
-    fn finish(mut self, cgroup: Option<&Cgroup>) -> (Finished, Machine) {
-        // Before anything is printed.
-        self.terminal = None;
-        let terms = Terms {
-            ttl: self.spec.ttl(),
-            start_timeout: self.ending.start_timeout,
-            memory_mib: self.spec.resources.memory_mib,
-            scratch_bytes: self.spec.resources.scratch_bytes,
-            debug_console: self.spec.debug_console,
-        };
-        let verdict = judge(&self.facts, &terms);
-        let reaped = self.machine.ending().map(|ending| ending.peak_resident);
-        let Ended {
-            console,
-            broken_devices,
-            peak_resident,
-            ..
-        } = self.facts.ended.take().unwrap_or_default();
-        let resident = [reaped, Some(peak_resident)].into_iter().flatten();
-        let resident = resident.max().filter(|bytes| *bytes > 0);
-        let exited = self.facts.exited.take().unwrap_or_default();
-        let outcome = Outcome {
-            code: verdict.code,
-            exit: verdict.exit,
-            end: verdict.end,
-            out_of_memory: exited.oom,
-            scratch_full: exited.scratch_full,
-            start: None,
-            timings_ns: self.timeline.finish(),
-            peak_memory_bytes: cgroup.and_then(Cgroup::peak).or(resident),
-            broken_devices,
-        };
-        let line_ended = match (&self.pump, &self.streams) {
-            (Some(pump), _) => pump.stdout_ends_line(),
-            (None, Some(streams)) => streams.stdout.ends_line(),
-            (None, None) => true,
-        };
-        let finished = Finished {
-            outcome,
-            console,
-            line_ended,
-        };
-        (finished, self.machine)
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use protocol::Kind;
 use protocol::messages::{ReadFiles, WindowSize, WriteFiles};
 
-use super::{MAIN, Supervisor};
+use super::Supervisor;
 use crate::api::{Event, Request};
 use crate::supervise::clients::Work;
 use crate::supervise::verdict::Cause;
@@ -25,7 +25,7 @@ impl Supervisor<'_> {
                 libc::SIGWINCH => {
                     if let Some(terminal) = &self.terminal {
                         let size = terminal.size();
-                        self.resize(MAIN, size);
+                        self.resize(self.command, size);
                     }
                 }
                 _ if !self.forward_signals => self.stop(GRACE),
@@ -47,8 +47,8 @@ impl Supervisor<'_> {
     }
 
     fn forward(&mut self, signal: i32) {
-        if self.started {
-            self.signal_command(MAIN, signal.unsigned_abs());
+        if self.runs() {
+            self.signal_command(self.command, signal.unsigned_abs());
         } else {
             self.fail(Cause::Interrupted(signal));
         }
@@ -57,12 +57,12 @@ impl Supervisor<'_> {
     /// SIGTERM to every command now, SIGKILL after the grace.
     fn stop(&mut self, grace: Duration) {
         self.facts.stopping = true;
-        if !self.started {
+        if !self.runs() {
             self.fail(Cause::Stopped);
             return;
         }
         let commands = self.clients.commands();
-        for id in std::iter::once(MAIN).chain(commands) {
+        for id in std::iter::once(self.command).chain(commands) {
             self.signal_command(id, libc::SIGTERM.unsigned_abs());
         }
         self.ending.stop_within(Instant::now(), grace);
@@ -114,6 +114,10 @@ impl Supervisor<'_> {
                         },
                     );
                 }
+            }
+            Request::Fork if self.spec.plan.is_some() => {
+                let why = "a task that carries out a plan cannot be copied".to_owned();
+                self.clients.tell(number, &Event::Refused(why), None);
             }
             Request::Fork => self.fork(number),
             Request::Stop(grace_ms) => {

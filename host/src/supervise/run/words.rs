@@ -11,7 +11,7 @@ use protocol::messages::{
 };
 use protocol::{Kind, ports};
 
-use super::{MAIN, Supervisor};
+use super::Supervisor;
 use crate::api::{Event, ExecRequest};
 use crate::stdio::Pump;
 use crate::supervise::assignment;
@@ -96,21 +96,23 @@ impl Supervisor<'_> {
             return;
         }
         let spec = self.spec;
+        let (argv, workdir) = self.command();
         let request = ExecRequest {
-            argv: spec.argv.clone(),
+            argv: argv.to_vec(),
             env: spec.env.clone(),
-            workdir: spec.workdir.clone(),
+            workdir: workdir.cloned(),
             user: spec.user.clone(),
             terminal: None,
         };
         let size = self.terminal.as_ref().map(|terminal| terminal.size());
         let no_window = WindowSize { rows: 24, cols: 80 };
         let window = spec.terminal.then(|| size.unwrap_or(no_window));
+        // Which step would get how much of it could not be told.
         let stdin = self
             .streams
             .as_ref()
-            .is_some_and(|streams| streams.input.is_some());
-        let mut exec = self.exec(MAIN, request, window);
+            .is_some_and(|streams| streams.input.is_some() && spec.plan.is_none());
+        let mut exec = self.exec(self.command, request, window);
         exec.stdin = stdin;
         self.say(Role::Agent, Kind::Exec, &exec);
     }
@@ -147,16 +149,18 @@ impl Supervisor<'_> {
     }
 
     fn command_runs(&mut self, started: &Started) {
-        if started.id == MAIN {
-            self.started = true;
-            self.timeline.started(started.boot_ns);
+        if started.id == self.command {
+            self.between = false;
+            if !std::mem::replace(&mut self.started, true) {
+                self.timeline.started(started.boot_ns);
+            }
         } else {
             self.clients.tell_about(started.id, &Event::Started, None);
         }
     }
 
     fn command_did_not_start(&mut self, failed: ExecFailed) {
-        if failed.id == MAIN {
+        if failed.id == self.command {
             self.facts.not_started.get_or_insert(failed);
             return;
         }
@@ -168,9 +172,12 @@ impl Supervisor<'_> {
     }
 
     fn command_ended(&mut self, exited: Exited) {
-        if exited.id == MAIN {
-            if self.facts.exited.is_none() {
-                let now = Instant::now();
+        if exited.id == self.command {
+            let now = Instant::now();
+            if self.goes_on(&exited) {
+                self.ending.command_ended(now);
+                self.stepping = true;
+            } else if self.facts.exited.is_none() && !self.stepping {
                 self.timeline.exited(exited.boot_ns);
                 self.facts.warned = self.ending.is_warned(now);
                 self.ending.command_ended(now);
@@ -224,10 +231,11 @@ impl Supervisor<'_> {
         };
         let pending = self.pending.swap_remove(index);
         let Some(id) = id else { return };
-        if id == MAIN && pending.port == ports::STDIO {
+        if id == self.command && pending.port == ports::STDIO {
             if let Some(streams) = self.streams.take() {
                 let outputs = (streams.stdout, streams.stderr);
-                let pump = Pump::new(pending.into_socket(), streams.input, outputs);
+                let input = streams.input.filter(|_| self.spec.plan.is_none());
+                let pump = Pump::new(pending.into_socket(), input, outputs);
                 self.pump = Some(pump.with_log(self.log.take()));
             }
             return;
