@@ -40,7 +40,9 @@ set -e
 mkdir -p /run/gate/data /run/gate/bin /run/gate/tmp
 cp -r "$1" /run/gate/data/ampoule
 rm -rf /run/gate/data/ampoule/templates
-cp "$2"/ampoule "$2"/ampoule-vmm "$2"/ampoule-init /run/gate/bin/
+for program in ampoule ampoule-policy ampoule-vmm ampoule-init; do
+    cp "$2/$program" /run/gate/bin/
+done
 cp "$3" /run/gate/benches
 mount -o remount,favordynmods /sys/fs/cgroup
 export XDG_DATA_HOME=/run/gate/data TMPDIR=/run/gate/tmp

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Guests and processes that fail: each ends with its own one-line reason and code.
 
-
 use rustix::process::Signal;
 
 use super::harness::{Done, Home, PATIENCE, eventually, read_until, signal};
