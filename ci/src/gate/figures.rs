@@ -27,9 +27,9 @@ pub(super) const PROMISES: [(&str, f64); 7] = [
     ("boot ready", 22.0),
     ("boot whole", 40.0),
     ("restore ready", 6.0),
-    ("restore whole", 24.0),
+    ("restore whole", 40.0),
     ("pool ready", 2.0),
-    ("pool whole", 24.0),
+    ("pool whole", 40.0),
 ];
 
 /// The figures of what a bench wrote with `--json`: question and metric are the name; times are
