@@ -140,7 +140,7 @@ fn a_script_that_is_rewritten_while_people_think_does_not_run() {
 fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
     let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
-    for what in ["memfd", "argv", "opened", "removed"] {
+    for what in ["memfd", "argv", "opened"] {
         let script = format!("python3 - {what} <<'END'\n{RACE}\nEND\nls /tmp/ /workspace");
         let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
         assert!(!done.stdout.contains("pwned"), "{what}: {done:?}");
@@ -149,6 +149,8 @@ fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
     }
 }
 
+/// Each would do something that people would be asked about if it was judged; removals, of which a
+/// single one is let pass, are raced in `guest-agent/tests/gate.rs`.
 const RACE: &str = r#"
 import ctypes, os, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -194,12 +196,6 @@ if what == "opened":
     while time.monotonic() < until:
         fd = libc.open(buffer, os.O_WRONLY | os.O_CREAT, 0o644)
         if fd >= 0: os.close(fd)
-if what == "removed":
-    open("mine", "w").close()
-    buffer, _ = swapping(b"/workspace/mine", b"/workspace/kept.txt", 2)
-    until = time.monotonic() + 2
-    while time.monotonic() < until:
-        libc.unlink(buffer); open("mine", "w").close()
 print("raced")
 "#;
 
