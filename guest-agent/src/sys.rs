@@ -2,7 +2,7 @@
 //! The system calls that `rustix` has no safe wrapper for, each behind one.
 #![expect(
     unsafe_code,
-    reason = "vsock addresses, wait4 and signal dispositions have no safe wrapper"
+    reason = "vsock addresses, wait4, signal dispositions and ids of one thread have no safe wrapper"
 )]
 
 use std::io;
@@ -27,6 +27,11 @@ pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     } else {
         Ok(result)
     }
+}
+
+/// A system call's result, made by number.
+pub(crate) fn done(result: libc::c_long) -> io::Result<libc::c_int> {
+    check(libc::c_int::try_from(result).unwrap_or(-1))
 }
 
 /// A length as the socket calls want it.
@@ -140,24 +145,50 @@ pub(crate) fn waiting(fd: impl AsFd) -> usize {
         .unwrap_or(0)
 }
 
-/// Makes the calling thread look at files with the rights of a user, and makes what it creates that
-/// user's (setfsuid(2): the kernel also drops the thread's power over others' files).
-pub(crate) fn act_on_files_as(id: u32) -> io::Result<()> {
-    let none: [libc::gid_t; 0] = [];
-    // By number and not through libc, which would do it to every thread.
-    // SAFETY: setgroups() reads as many ids as the first argument says: none.
-    let groups = unsafe { libc::syscall(libc::SYS_setgroups, 0, none.as_ptr()) };
-    check(libc::c_int::try_from(groups).unwrap_or(-1))?;
+/// Makes the calling thread, and no other, look at files as a user with these groups. Given root's
+/// it has root's power over files again.
+pub(crate) fn act_as(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    // Back to root first: the groups are its to set.
+    // SAFETY: setfsuid() takes a number. By number and not through libc, which tells every thread.
+    unsafe { libc::syscall(libc::SYS_setfsuid, 0) };
+    // SAFETY: setgroups() reads as many ids as the first argument says.
+    let set = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    done(set)?;
     // SAFETY: setfsgid() takes a number.
-    unsafe { libc::syscall(libc::SYS_setfsgid, id) };
+    unsafe { libc::syscall(libc::SYS_setfsgid, gid) };
     // SAFETY: setfsuid() takes a number.
-    unsafe { libc::syscall(libc::SYS_setfsuid, id) };
+    unsafe { libc::syscall(libc::SYS_setfsuid, uid) };
+    look_into_others(uid == 0)?;
     // Neither says whether it worked; asking with a number that is none changes nothing.
     // SAFETY: setfsuid() takes a number.
     let now = unsafe { libc::syscall(libc::SYS_setfsuid, u32::MAX) };
-    if u32::try_from(now) == Ok(id) {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::PermissionDenied.into())
+    match u32::try_from(now) == Ok(uid) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
     }
+}
+
+/// Whether the calling thread may follow the links of other processes in /proc (`CAP_SYS_PTRACE`,
+/// which a change of the file system's ids does not take away).
+fn look_into_others(may: bool) -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    const SYS_PTRACE: u32 = 1 << 19;
+    let header = [VERSION_3, 0];
+    // Twice: effective, permitted, inheritable.
+    let mut sets = [0_u32; 6];
+    let (at, into) = (header.as_ptr(), sets.as_mut_ptr());
+    // SAFETY: capget() reads a header and writes two structs of three words at the pointer.
+    done(unsafe { libc::syscall(libc::SYS_capget, at, into) })?;
+    let [effective, permitted, ..] = &mut sets;
+    let wanted = match may {
+        true => *effective | (*permitted & SYS_PTRACE),
+        false => *effective & !SYS_PTRACE,
+    };
+    if wanted == *effective {
+        return Ok(());
+    }
+    *effective = wanted;
+    let (at, from) = (header.as_ptr(), sets.as_ptr());
+    // SAFETY: capset() reads a header and two structs of three words at the pointers.
+    done(unsafe { libc::syscall(libc::SYS_capset, at, from) }).map(drop)
 }

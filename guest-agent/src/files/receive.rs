@@ -48,7 +48,7 @@ struct Receiver<'a> {
 /// Writes what the host sends, as the unprivileged user where the agent is root.
 pub(super) fn receive(from: &mut impl Read, root: &Path) -> Result<(), CopyError> {
     if rustix::process::geteuid().is_root() {
-        crate::sys::act_on_files_as(OWNER).map_err(|e| CopyError::at(root, e))?;
+        crate::sys::act_as(OWNER, OWNER, &[]).map_err(|e| CopyError::at(root, e))?;
     }
     let name = root
         .file_name()

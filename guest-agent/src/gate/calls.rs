@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use protocol::actions::{Done as Told, Intent, Use, Verdict};
 use protocol::{Kind, Message};
 use rustix::event::PollFlags;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::images::{self, Look};
 use super::perform::{self, Done, Waiter};
 use super::place::Caller;
 use super::plan::{self, Around, Asking, Deed, Plan};
+use super::process;
 use super::programs::{Pass, Program};
 use super::serve::{Pending, Serve};
 use super::sys::{self, Answer, Notification};
@@ -86,7 +86,7 @@ impl Serve {
         };
         let plan = plan::plan(&around, notification);
         // What was read is this thread's only if it still waits.
-        if !sys::waits(&listener.watch.listener, call.id) {
+        if !self.waits(call) {
             return;
         }
         match plan {
@@ -119,6 +119,12 @@ impl Serve {
         starting
     }
 
+    /// Whether whoever made a call still waits.
+    pub(super) fn waits(&self, call: Call) -> bool {
+        let listener = self.listeners.get(&call.listener);
+        listener.is_some_and(|one| sys::waits(&one.watch.listener, call.id))
+    }
+
     pub(super) fn answer(&self, call: Call, answer: Answer) {
         if let Some(listener) = self.listeners.get(&call.listener) {
             // An error: whoever waited is gone.
@@ -128,11 +134,14 @@ impl Serve {
 
     /// A process that runs something else than what was let pass.
     fn end(&mut self, call: Call) {
-        let process = images::process_of(call.caller.thread);
-        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-        if let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
-            sys::kill(pidfd);
-        }
+        let process = match process::open(call.caller.thread) {
+            Ok((process, pidfd)) => {
+                sys::kill(pidfd);
+                process
+            }
+            // It is gone already.
+            Err(_) => call.caller.thread,
+        };
         self.answer(call, Answer::Fail(libc::EACCES));
         let told = Told {
             root: self.root(call),
@@ -277,8 +286,7 @@ impl Serve {
             return;
         };
         let call = pending.call;
-        let listener = self.listeners.get(&call.listener);
-        if !listener.is_some_and(|one| sys::waits(&one.watch.listener, call.id)) {
+        if !self.waits(call) {
             return;
         }
         if !verdict.allow {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::free::Lies;
 use super::memory;
 use super::place::{Base, Place, There};
-use super::plan::{Around, Asking, Deed, GO_ON, Plan};
+use super::plan::{Around, Deed, GO_ON, Plan};
 
 /// open(2), openat(2), creat(2). `path` is a folder's descriptor and an address.
 pub(crate) fn open(
@@ -22,9 +22,7 @@ pub(crate) fn open(
     let path = memory::path(caller.thread, path)?;
     // Landlock before Linux 6.2 does not hold a cut by an open that only reads.
     let cuts = flags & libc::O_TRUNC != 0 && flags & libc::O_ACCMODE == libc::O_RDONLY;
-    let is_free = |path: &std::path::Path| around.free.of(path) != Lies::Outside;
-    let lexical = || caller.lexical(folder, &path);
-    if !around.strict && !cuts && lexical().is_some_and(|path| is_free(&path)) {
+    if !cuts && around.is_free(folder, &path) {
         return Ok(GO_ON);
     }
     let base = caller.base(folder, &path)?;
@@ -77,13 +75,7 @@ fn decide(around: &Around<'_>, path: &[u8], exists: bool, cuts: bool, deed: Deed
 
 /// The question whether a path may be written.
 pub(crate) fn write(around: &Around<'_>, path: Vec<u8>, exists: bool, deed: Deed) -> Plan {
-    Plan::Ask(Asking {
-        act: Act::Write(Write { path, exists }),
-        cwd: around.caller.cwd(),
-        cut: false,
-        files: Vec::new(),
-        deed,
-    })
+    Plan::ask(around, Act::Write(Write { path, exists }), deed)
 }
 
 enum Target {

@@ -17,10 +17,9 @@ use std::os::unix::fs::FileExt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::place::{Caller, Identity, Number, There};
-use super::{elf, programs};
+use super::{elf, process, programs};
 
 /// Programs that wait to be looked at, at most; with more a start is refused.
 const MOST: usize = 4096;
@@ -36,7 +35,7 @@ const MOST_BYTES: u64 = 512 * 1024;
 pub(crate) struct Told {
     /// Its command line.
     pub(crate) line: Vec<u8>,
-    /// Its environment, as far as it was told ([`environment`]).
+    /// Its environment, as far as it was told: names, then the values that tell what runs.
     pub(crate) env: Vec<u8>,
     /// Its folder.
     pub(crate) cwd: Vec<u8>,
@@ -106,10 +105,12 @@ impl Images {
                 return Err(Errno::AGAIN);
             }
         }
-        let (process, pidfd) = process_and_descriptor(caller.thread)?;
-        let earlier = self.waiting.get(&process);
-        let other = |waiting: &Waiting| waiting.thread != caller.thread && !waiting.is_gone();
-        if earlier.is_some_and(other) && is_thread_of(earlier.map_or(0, |e| e.thread), process) {
+        let (process, pidfd) = process::open(caller.thread)?;
+        let is_another = |earlier: &Waiting| {
+            let thread = earlier.thread;
+            thread != caller.thread && !earlier.is_gone() && is_thread_of(thread, process)
+        };
+        if self.waiting.get(&process).is_some_and(is_another) {
             return Err(Errno::AGAIN);
         }
         let before = exe(process).map(Identity::number);
@@ -160,7 +161,7 @@ impl Images {
         }
         let process = match self.waiting.contains_key(&thread) {
             true => thread,
-            false => process_of(thread),
+            false => process::of_thread(thread),
         };
         let Some(waiting) = self.waiting.get(&process) else {
             return Look::Right;
@@ -205,10 +206,10 @@ impl Told {
     }
 }
 
-/// An environment as far as it is told: its names, and the values that tell what runs.
-pub(crate) fn environment<'a>(told: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+/// Words as /proc shows lists of them: each with a nul behind it.
+pub(crate) fn joined<'a>(words: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
     let mut all = Vec::new();
-    for one in told {
+    for one in words {
         all.extend_from_slice(one);
         all.push(0);
     }
@@ -222,7 +223,7 @@ fn environment_of(environ: &[u8]) -> Vec<u8> {
     let own: Vec<Vec<u8>> = own.map(<[u8]>::to_vec).collect();
     let names: Vec<Vec<u8>> = own.iter().map(|one| programs::name(one).to_vec()).collect();
     let telling: Vec<Vec<u8>> = own.into_iter().filter_map(programs::telling).collect();
-    environment(names.iter().chain(&telling))
+    joined(names.iter().chain(&telling))
 }
 
 /// The file that a process runs.
@@ -232,38 +233,8 @@ pub(crate) fn exe(process: u32) -> Option<Identity> {
         .map(|stat| Identity::of(&stat))
 }
 
-/// The process of a thread, and a descriptor of it.
-fn process_and_descriptor(thread: u32) -> Result<(u32, OwnedFd), Errno> {
-    let open = |process: u32| {
-        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-        pidfd_open(pid.ok_or(Errno::SRCH)?, PidfdFlags::empty())
-    };
-    // Only the first thread of a process has one.
-    if let Ok(pidfd) = open(thread) {
-        return Ok((thread, pidfd));
-    }
-    let process = process_of(thread);
-    Ok((process, open(process)?))
-}
-
 fn is_thread_of(thread: u32, process: u32) -> bool {
     stat(format!("/proc/{process}/task/{thread}")).is_ok()
-}
-
-/// The process of a thread; the thread itself when it cannot be told.
-pub(crate) fn process_of(thread: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    process
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(thread)
-}
-
-/// The parent of a process.
-pub(crate) fn parent_of(process: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    parent.trim().parse().ok()
 }
 
 fn command_line(process: u32) -> Option<Vec<u8>> {
@@ -387,7 +358,7 @@ pub(crate) fn line(start: &Start, argv: &[Vec<u8>]) -> Vec<u8> {
         true => &nameless,
         false => own,
     };
-    environment(start.before.iter().chain(own))
+    joined(start.before.iter().chain(own))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use protocol::actions::Done as Told;
 use rustix::fs::fstat;
 
 use super::place::{Identity, There};
+use super::process::{field, status};
 use super::serve::Serve;
 use super::sys::{self, Load};
 
@@ -97,10 +98,5 @@ impl Serve {
 
 /// Whether a process is under a filter; what cannot be told is.
 fn is_filtered(process: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
-    let status = status.unwrap_or_default();
-    let mode = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Seccomp:"));
-    mode.is_none_or(|mode| mode.trim() != "0")
+    field(&status(process), "Seccomp:").is_none_or(|mode| mode != "0")
 }

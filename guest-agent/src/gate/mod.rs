@@ -38,6 +38,7 @@ mod network;
 mod perform;
 mod place;
 mod plan;
+mod process;
 mod programs;
 mod serve;
 pub(crate) mod sys;

@@ -15,7 +15,7 @@ use super::files::write;
 use super::free::Lies;
 use super::memory;
 use super::place::{Base, Place, is_original};
-use super::plan::{Around, Asking, Deed, GO_ON, Plan};
+use super::plan::{Around, Deed, GO_ON, Plan};
 
 /// `RENAME_WHITEOUT` of `include/uapi/linux/fs.h`.
 const WHITEOUT: u32 = 4;
@@ -52,13 +52,8 @@ pub(crate) fn remove(around: &Around<'_>, (base, path): At, folder: bool) -> Res
         }
         _ => {}
     }
-    Ok(Plan::Ask(Asking {
-        act: Act::Remove(place.path.clone()),
-        cwd: around.caller.cwd(),
-        cut: false,
-        files: Vec::new(),
-        deed: Deed::Remove { place, folder, was },
-    }))
+    let act = Act::Remove(place.path.clone());
+    Ok(Plan::ask(around, act, Deed::Remove { place, folder, was }))
 }
 
 struct Found {
@@ -131,6 +126,16 @@ fn moved(
     let there = to.stat().ok();
     let both_in = [&from, &to].map(|place| around.lies(&place.path));
     let originals = !link && loses_an_original(&was, there.as_ref());
+    let outside = both_in.contains(&Lies::Outside);
+    let asks = outside || originals || around.strict;
+    let act = asks.then(|| {
+        Act::Rename(Rename {
+            from: from.path.clone(),
+            to: to.path.clone(),
+            link,
+            replaces: there.is_some() && !link,
+        })
+    });
     let deed = Deed::Rename {
         from,
         to,
@@ -138,26 +143,10 @@ fn moved(
         link,
         was,
     };
-    let outside = both_in.contains(&Lies::Outside);
-    if !outside && !originals && !around.strict {
-        return Ok(Plan::Do(deed));
-    }
-    let Deed::Rename { from, to, .. } = &deed else {
-        return Err(Errno::NOSYS);
-    };
-    let rename = Rename {
-        from: from.path.clone(),
-        to: to.path.clone(),
-        link,
-        replaces: there.is_some() && !link,
-    };
-    Ok(Plan::Ask(Asking {
-        act: Act::Rename(rename),
-        cwd: around.caller.cwd(),
-        cut: false,
-        files: Vec::new(),
-        deed,
-    }))
+    Ok(match act {
+        Some(act) => Plan::ask(around, act, deed),
+        None => Plan::Do(deed),
+    })
 }
 
 /// Whether a file that was there before the task loses its name. A folder's files keep theirs

@@ -10,12 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use protocol::actions::{Act, Connect};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::images::process_of;
 use super::memory::Memory;
-use super::plan::{Around, Asking, Deed, GO_ON, Plan};
-use super::sys;
+use super::plan::{Around, Deed, GO_ON, Plan};
+use super::{process, sys};
 
 /// `struct sockaddr_storage`.
 const LONGEST: u32 = 128;
@@ -49,20 +47,14 @@ pub(crate) fn connect(
         Address::Outside { to } => (to, "ip".to_owned()),
         Address::Other(family) => (String::new(), family.to_string()),
     };
-    let process = process_of(around.caller.thread);
-    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-    let pidfd = pidfd_open(pid.ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let (_, pidfd) = process::open(around.caller.thread)?;
     let socket = sys::descriptor_of(pidfd, socket).map_err(|_| Errno::BADF)?;
-    Ok(Plan::Ask(Asking {
-        act: Act::Connect(Connect { to, family }),
-        cwd: around.caller.cwd(),
-        cut: false,
-        files: Vec::new(),
-        deed: Deed::Connect {
-            socket,
-            address: bytes,
-        },
-    }))
+    let act = Act::Connect(Connect { to, family });
+    let deed = Deed::Connect {
+        socket,
+        address: bytes,
+    };
+    Ok(Plan::ask(around, act, deed))
 }
 
 /// sendto(2) with an address.

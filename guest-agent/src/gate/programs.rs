@@ -247,21 +247,20 @@ fn ask(
     let caller = around.caller;
     let start = images::start(caller, &there, &called(folder, path))?;
     let argv = memory.strings(argv, MOST_STRINGS, Some)?;
-    let names = memory.strings(env, MOST_STRINGS, |text| Some(name(&text).to_vec()))?;
-    let telling = memory.strings(env, MOST_STRINGS, telling)?;
+    let env = memory.strings(env, MOST_STRINGS, Some)?;
     let mut run = Run {
         program: there.path.clone(),
-        env: names.list,
-        telling: telling.list,
+        env: env.list.iter().map(|one| name(one).to_vec()).collect(),
+        telling: env.list.into_iter().filter_map(telling).collect(),
         of_image: around.originals.has(&there.stat),
         nameless: there.nameless,
         argv: Vec::new(),
     };
-    let cut = argv.cut || names.cut || telling.cut;
+    let cut = argv.cut || env.cut;
     // Behind a cut there could be anything; the host says no to it.
     let told = (!cut).then(|| Told {
         line: images::line(&start, &argv.list),
-        env: images::environment(run.env.iter().chain(&run.telling)),
+        env: images::joined(run.env.iter().chain(&run.telling)),
         cwd: caller.cwd(),
     });
     let judged = judged(around, there, &start, &argv.list)?;

@@ -22,6 +22,7 @@ use super::images::{self, Images};
 use super::loads::Loads;
 use super::place::{Identity, Originals};
 use super::plan::Deed;
+use super::process;
 use super::programs::Granted;
 use super::sys::{self, Answer};
 use super::who::Who;
@@ -275,7 +276,6 @@ impl Serve {
                 Order::Continue => self.paused = false,
                 Order::Copied => {
                     self.lose();
-                    self.granted = Granted::default();
                     self.call_host();
                 }
             }
@@ -329,7 +329,7 @@ impl Serve {
             if let Some(listener) = watched(at) {
                 return listener.watch.root;
             }
-            match images::parent_of(at) {
+            match process::parent(at) {
                 Some(parent) if parent > 1 => at = parent,
                 _ => break,
             }
@@ -341,12 +341,12 @@ impl Serve {
         if self.link.is_none() && !self.listeners.is_empty() && !self.paused {
             self.call_host();
         }
-        if self.uses_due.is_some_and(|due| clock::now() >= due) {
+        let now = clock::now();
+        if self.uses_due.is_some_and(|due| now >= due) {
             self.uses_due = None;
             let uses = std::mem::take(&mut self.uses);
             self.say(Kind::Uses, &uses);
         }
-        let now = clock::now();
         if now >= self.next_look {
             self.next_look = now.saturating_add(TICK_NS);
             self.forget_gone();
@@ -355,11 +355,8 @@ impl Serve {
 
     /// Questions whose process is gone need no answer.
     fn forget_gone(&mut self) {
-        let waits = |pending: &Pending| {
-            let listener = self.listeners.get(&pending.call.listener);
-            listener.is_some_and(|one| sys::waits(&one.watch.listener, pending.call.id))
-        };
-        let gone = self.pending.iter().filter(|(_, pending)| !waits(pending));
+        let gone = self.pending.iter();
+        let gone = gone.filter(|(_, pending)| !self.waits(pending.call));
         let gone: Vec<u64> = gone.map(|(id, _)| *id).collect();
         for id in gone {
             self.pending.remove(&id);

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use crate::sys::check;
+use crate::sys::{check, done};
 
 const SET_MODE_FILTER: libc::c_uint = 1;
 const NEW_LISTENER: libc::c_ulong = 1 << 3;
@@ -82,11 +82,6 @@ pub(crate) enum Answer {
     Value(i64),
     /// It fails with this errno.
     Fail(i32),
-}
-
-/// A system call's result, made by number.
-fn done(result: libc::c_long) -> io::Result<libc::c_int> {
-    check(libc::c_int::try_from(result).unwrap_or(-1))
 }
 
 /// Puts the calling thread under a filter whose verdicts come from whoever has the descriptor
@@ -214,54 +209,6 @@ pub(crate) fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> io::Resu
     // address is the other process', and the kernel checks it there.
     let read = unsafe { libc::process_vm_readv(pid, local, 1, remote, 1, 0) };
     usize::try_from(read).map_err(|_negative| io::Error::last_os_error())
-}
-
-/// Makes the calling thread, and no other, look at files as a user with these groups. Given root's
-/// it has root's power over files again.
-pub(crate) fn act_as(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
-    // Back to root first: the groups are its to set.
-    // SAFETY: setfsuid() takes a number. By number and not through libc, which tells every thread.
-    unsafe { libc::syscall(libc::SYS_setfsuid, 0) };
-    // SAFETY: setgroups() reads as many ids as the first argument says.
-    let set = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
-    done(set)?;
-    // SAFETY: setfsgid() takes a number.
-    unsafe { libc::syscall(libc::SYS_setfsgid, gid) };
-    // SAFETY: setfsuid() takes a number.
-    unsafe { libc::syscall(libc::SYS_setfsuid, uid) };
-    look_into_others(uid == 0)?;
-    // Neither says whether it worked; asking with a number that is none changes nothing.
-    // SAFETY: setfsuid() takes a number.
-    let now = unsafe { libc::syscall(libc::SYS_setfsuid, u32::MAX) };
-    match u32::try_from(now) == Ok(uid) {
-        true => Ok(()),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
-    }
-}
-
-/// Whether the calling thread may follow the links of other processes in /proc (`CAP_SYS_PTRACE`,
-/// which a change of the file system's ids does not take away).
-fn look_into_others(may: bool) -> io::Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
-    const SYS_PTRACE: u32 = 1 << 19;
-    let header = [VERSION_3, 0];
-    // Twice: effective, permitted, inheritable.
-    let mut sets = [0_u32; 6];
-    let (at, into) = (header.as_ptr(), sets.as_mut_ptr());
-    // SAFETY: capget() reads a header and writes two structs of three words at the pointer.
-    done(unsafe { libc::syscall(libc::SYS_capget, at, into) })?;
-    let [effective, permitted, ..] = &mut sets;
-    let wanted = match may {
-        true => *effective | (*permitted & SYS_PTRACE),
-        false => *effective & !SYS_PTRACE,
-    };
-    if wanted == *effective {
-        return Ok(());
-    }
-    *effective = wanted;
-    let (at, from) = (header.as_ptr(), sets.as_ptr());
-    // SAFETY: capset() reads a header and two structs of three words at the pointers.
-    done(unsafe { libc::syscall(libc::SYS_capset, at, from) }).map(drop)
 }
 
 /// Gives the calling thread a working folder, root and umask of its own.

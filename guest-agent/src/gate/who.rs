@@ -6,8 +6,9 @@
 use std::io;
 
 use super::place::Caller;
-use super::sys;
+use super::process::{field, status};
 use crate::exec::user::Identity;
+use crate::sys;
 
 /// A user with its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Who {
     /// nothing elevate. Root can become anybody.
     pub(crate) fn now(&self, caller: Caller) -> Self {
         match self.uid {
-            0 => Self::parse(&status(caller)).unwrap_or_else(|| self.clone()),
+            0 => Self::parse(&status(caller.thread)).unwrap_or_else(|| self.clone()),
             _ => self.clone(),
         }
     }
@@ -61,21 +62,10 @@ impl Who {
 
 /// The bits that a process' umask takes from what it makes.
 pub(crate) fn umask(caller: Caller) -> u32 {
-    let status = status(caller);
+    let status = status(caller.thread);
     let mask = field(&status, "Umask:").and_then(|text| u32::from_str_radix(text, 8).ok());
     // What cannot be read takes all that it could.
     mask.unwrap_or(0o077)
-}
-
-fn status(caller: Caller) -> String {
-    std::fs::read_to_string(format!("/proc/{}/status", caller.thread)).unwrap_or_default()
-}
-
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .map(str::trim)
 }
 
 #[cfg(test)]
@@ -94,6 +84,5 @@ mod tests {
         };
         assert_eq!(who, wanted);
         assert!(Who::parse("Uid:\t1").is_none());
-        assert_eq!(field(status, "Umask:"), Some("0027"));
     }
 }
