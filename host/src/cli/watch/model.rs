@@ -150,15 +150,12 @@ impl Model {
     pub(super) fn tick(&mut self, now_ms: u64) -> bool {
         let other = now_ms / 1000 != self.now_ms / 1000;
         self.now_ms = now_ms;
-        if self
-            .waiting
-            .iter()
-            .any(|item| !item.state_at(now_ms).waits())
-        {
-            let waiting = std::mem::take(&mut self.waiting);
-            self.set_waiting(waiting);
+        let mut waiting = self.waiting.iter();
+        let late = waiting.any(|item| !item.state_at(now_ms).waits());
+        if late {
+            self.set_waiting(self.waiting.clone());
         }
-        other && (!self.waiting.is_empty() || self.tasks.iter().any(|task| task.alive))
+        late || other && (!self.waiting.is_empty() || self.tasks.iter().any(|task| task.alive))
     }
 
     /// Takes a line of the record; says whether that can be seen.

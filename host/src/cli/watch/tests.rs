@@ -553,3 +553,28 @@ fn a_record_that_begins_anew_is_not_told_twice() {
     assert_eq!(told, ["note 1", "note 2"]);
     assert!(model.faults.is_empty(), "{:?}", model.faults);
 }
+
+#[test]
+fn what_expires_goes_by_itself_and_leaves_the_open_one_as_it_was() {
+    let mut stage = Stage::new(80, 24);
+    let soon = now_ms() + 5_000;
+    let early = policy::approval::root::Ask {
+        deadline_ms: soon,
+        ..ask("early", "build")
+    };
+    put(&stage.approvals, &early);
+    put(&stage.approvals, &ask("late", "build"));
+    stage.look();
+    let late = stage
+        .model
+        .waiting
+        .iter()
+        .find(|item| item.id().as_str() == "late");
+    stage.model.approval = late.map(|item| (item.id().clone(), item.revision()));
+    assert!(stage.model.tick(soon + 800));
+    // A key takes effect at once: nothing that is open came or changed.
+    assert!(stage.model.is_steady());
+    assert_eq!(stage.model.open().unwrap().id().as_str(), "late");
+    assert_eq!(stage.model.waiting.len(), 1);
+    assert!(stage.model.tick(soon + 120_000) && stage.model.open().is_none());
+}
