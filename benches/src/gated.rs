@@ -26,10 +26,9 @@ pub(crate) struct Options {
 const SCRIPT: &str = r#"
 import json, os, time
 runs = RUNS
-def timed(work, before=lambda i: None):
+def timed(work):
     times = []
     for i in range(-3, runs):
-        before(i)
         begun = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         work(i)
         times.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC) - begun)

@@ -35,6 +35,9 @@ const BUILD: [&str; 16] = [
 /// What the simulated KVM server needs besides.
 const SIMULATED: [&str; 2] = ["qemu-system-x86", "util-linux"];
 
+/// What is shipped.
+pub(crate) const PROGRAMS: [&str; 4] = ["ampoule", "ampoule-policy", "ampoule-vmm", "ampoule-init"];
+
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Where backports are added when they have to be.
@@ -211,7 +214,7 @@ fn rust_target() -> Result<()> {
 }
 
 fn build_binaries() -> Result<()> {
-    say("building ampoule, ampoule-policy, ampoule-vmm and ampoule-init");
+    say(&format!("building {}", PROGRAMS.join(", ")));
     let mut cargo = tools::cargo();
     // One folder, whatever CARGO_TARGET_DIR says: tests and users find the binaries there.
     cargo.args([
@@ -227,7 +230,7 @@ fn build_binaries() -> Result<()> {
         cargo.args(["-p", package]);
     }
     tools::run(&mut cargo)?;
-    for name in ["ampoule", "ampoule-policy", "ampoule-vmm", "ampoule-init"] {
+    for name in PROGRAMS {
         is_there(&binaries().join(name))?;
     }
     Ok(())

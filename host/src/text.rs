@@ -2,17 +2,13 @@
 //! Text that a guest, an archive or a file name may have chosen, made fit for a terminal and for
 //! one line: nothing in it moves the cursor, begins a line or turns the reading direction.
 
-use policy::text::misleads;
+use policy::text::unprintable;
 
 /// The text with a space for each such character.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let shown = |c: char| {
-        if c.is_control() || misleads(c) {
-            ' '
-        } else {
-            c
-        }
+        if unprintable(c) { ' ' } else { c }
     };
     text.chars().map(shown).collect()
 }
@@ -23,7 +19,7 @@ pub fn printable(text: &str) -> String {
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || misleads(c) {
+        if unprintable(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);

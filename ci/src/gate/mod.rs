@@ -40,7 +40,7 @@ set -e
 mkdir -p /run/gate/data /run/gate/bin /run/gate/tmp
 cp -r "$1" /run/gate/data/ampoule
 rm -rf /run/gate/data/ampoule/templates
-for program in ampoule ampoule-policy ampoule-vmm ampoule-init; do
+for program in $4; do
     cp "$2/$program" /run/gate/bin/
 done
 cp "$3" /run/gate/benches
@@ -144,6 +144,7 @@ fn measure_once(subject: &Subject) -> Result<(Figures, Value)> {
         subject.data.display().to_string(),
         subject.binaries.display().to_string(),
         target.join("release/benches").display().to_string(),
+        setup::PROGRAMS.join(" "),
     ];
     let code = kvmhost::run(&Server {
         deterministic: true,

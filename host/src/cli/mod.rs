@@ -40,7 +40,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::api::ClientError;
 use crate::approvals::ApprovalsError;
 use crate::copy::CopyError;
-use crate::events::EventsError;
 use crate::folders::{FolderError, Folders};
 use crate::image::{ImageError, MakeError};
 use crate::model::ModelError;
@@ -169,9 +168,6 @@ pub enum CliError {
     /// Approvals.
     #[error(transparent)]
     Approvals(#[from] ApprovalsError),
-    /// The record of events.
-    #[error(transparent)]
-    Events(#[from] EventsError),
     /// Policies.
     #[error(transparent)]
     Policy(#[from] PolicyError),

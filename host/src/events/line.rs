@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::redact::{self, REDACTED};
 use super::what::Event;
 use crate::text::printable;
-use policy::text::misleads;
+use policy::text::{cut, unprintable};
 
 /// The version of lines.
 pub const VERSION: u64 = 1;
@@ -98,13 +98,12 @@ pub(super) fn line(number: u64, body: &str) -> String {
 /// Characters that turn a terminal's line, as JSON writes them out; in JSON all of them are in
 /// texts.
 fn plain(text: &str) -> String {
-    let bad = |c: char| c.is_control() || misleads(c);
-    if !text.contains(bad) {
+    if !text.contains(unprintable) {
         return text.to_owned();
     }
     let mut said = String::with_capacity(text.len() + 64);
     for c in text.chars() {
-        if bad(c) {
+        if unprintable(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 said.push_str(&format!("\\u{unit:04x}"));
             }
@@ -243,7 +242,7 @@ impl Budget {
 fn width(c: char) -> usize {
     match c {
         '"' | '\\' => 2,
-        _ if c.is_control() || misleads(c) => 6 * c.len_utf16(),
+        _ if unprintable(c) => 6 * c.len_utf16(),
         _ => c.len_utf8(),
     }
 }
@@ -254,10 +253,7 @@ pub fn excerpt(bytes: &[u8]) -> String {
     const MOST: usize = 120;
     let text = String::from_utf8_lossy(bytes.get(..MOST * 4).unwrap_or(bytes)).into_owned();
     let text = printable(&redact::redact(&text));
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
+    cut(&text, MOST)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! What happened to tasks: one record, only ever added to, from which every view is made.
 //!
 //! `events/events.jsonl` in the state folder has one JSON object a line ([`mod@line`]), numbered from
-//! 1 without a gap by whoever writes it ([`mod@file`]). Several processes do at once: supervisors, the
-//! policy loop in them, `ampoule approvals`.
+//! 1 without a gap by whoever writes it ([`mod@file`]). That is the policy loop; of two versions of it
+//! both may at once.
 //!
 //! ```text
 //! note ─► waiting (bounded) ─┬─ 50 ms later, a thread ─► one write
@@ -18,7 +18,7 @@
 //! raised when what is here would misread it.
 //!
 //! The thread lives while something waits, and a second longer. A process that forks
-//! ([`crate::sys::fork`]) must have one thread: [`Events::flush`] ends it.
+//! ([`crate::sys::fork`]) must not keep a record open.
 
 mod file;
 mod line;
@@ -118,6 +118,7 @@ impl Events {
     ///
     /// # Errors
     /// When it cannot be written; it goes on waiting.
+    #[cfg(test)]
     pub fn flush(&self) -> Result<(), EventsError> {
         self.0.0.flush()
     }

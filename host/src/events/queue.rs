@@ -15,7 +15,6 @@ use super::file::{Failed, Record};
 use super::line;
 use super::what::{Event, What};
 use super::{EventsError, now_ms};
-use crate::sys::signals;
 
 /// Events that wait, at most.
 pub(super) const WAITING: usize = 4096;
@@ -38,8 +37,6 @@ const STACK: usize = 256 << 10;
 /// What all clones and the thread share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// The process that opened it: a copy made by fork(2) has no thread, and writes nothing.
-    process: u32,
     record: Mutex<Record>,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -138,7 +135,6 @@ impl Shared {
         let mut record = Record::at(path);
         record.prepare()?;
         Ok(Self {
-            process: std::process::id(),
             record: Mutex::new(record),
             queue: Mutex::new(Queue::default()),
             changed: Condvar::new(),
@@ -205,9 +201,6 @@ impl Shared {
 
     /// The last clone is gone.
     pub(super) fn end(&self) {
-        if std::process::id() != self.process {
-            return;
-        }
         if let Err(error) = self.flush() {
             let count = locked(&self.queue).count();
             let error = crate::cli::chain(&error);
@@ -247,8 +240,6 @@ impl Shared {
 
     /// The thread.
     fn serve(&self) {
-        // Signals are for the thread that asked for them.
-        let _ = signals::block_all();
         let mut gather = GATHER;
         loop {
             let mut queue = locked(&self.queue);

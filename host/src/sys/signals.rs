@@ -65,23 +65,6 @@ impl Signals {
     }
 }
 
-/// Blocks every signal for this thread, one of several: none of them is for it.
-///
-/// # Errors
-/// What the system says.
-pub fn block_all() -> io::Result<()> {
-    // SAFETY: sigset_t is a struct of integers, and all zeroes is the empty set.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is an initialised, writable set.
-    unsafe { libc::sigfillset(&raw mut set) };
-    // SAFETY: `set` is a readable set and the old mask is not asked for.
-    let failed = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
-    match failed {
-        0 => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
-}
-
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

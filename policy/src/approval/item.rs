@@ -18,6 +18,7 @@ use super::scope::{Reach, Scope};
 use super::similar::Similar;
 use crate::action::{Act, Action};
 use crate::effects::Analysis;
+use crate::text::cut;
 
 /// Characters of an action in one line.
 const LINE: usize = 200;
@@ -460,8 +461,5 @@ pub fn line(action: &Action) -> String {
             format!("{} install {}", install.manager, install.packages.join(" "))
         }
     };
-    match text.char_indices().nth(LINE) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
+    cut(&text, LINE)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use policy::action::Action;
 use policy::approval::item;
+use policy::text::cut;
 use serde_json::Value;
 
 use crate::cli::values;
@@ -59,11 +60,7 @@ fn begun(head: &Head, phrase: &str) -> String {
 }
 
 fn short(text: &str, most: usize) -> String {
-    let cut = match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    };
-    escaped(&cut)
+    escaped(&cut(text, most))
 }
 
 /// An event without its time and task, not yet made printable.

@@ -5,7 +5,7 @@
 //! count alike moves all that stands right of it. So what terminals disagree about is written out,
 //! like what moves the cursor.
 
-use policy::text::misleads;
+use policy::text::unprintable;
 use unicode_width::UnicodeWidthChar;
 
 /// Marks that may stand upon one character; more of them hide lines above and below.
@@ -18,7 +18,7 @@ pub(super) fn plain(text: &str) -> String {
     let mut marks = MARKS;
     for c in text.chars() {
         let mark = columns(c) == 0;
-        if c.is_control() || misleads(c) || is_disputed(c) || (mark && marks >= MARKS) {
+        if unprintable(c) || is_disputed(c) || (mark && marks >= MARKS) {
             shown.extend(c.escape_default());
             marks = MARKS;
             continue;

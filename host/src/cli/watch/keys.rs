@@ -3,7 +3,7 @@
 
 use policy::approval::ItemId;
 use policy::approval::event::TEXT;
-use policy::text::misleads;
+use policy::text::unprintable;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::model::{Model, Pane};
@@ -94,7 +94,7 @@ impl Prompt {
     fn takes(&self, c: char) -> bool {
         match self {
             Self::Hours(..) => c.is_ascii_digit(),
-            _ => !c.is_control() && !misleads(c),
+            _ => !unprintable(c),
         }
     }
 

@@ -4,6 +4,9 @@
 
 use std::collections::VecDeque;
 
+use policy::text::cut;
+
+use crate::cli::approvals::list::percent;
 use crate::cli::events::phrase::{action_line, phrase};
 use crate::events::{Head, Recorded, What};
 
@@ -115,9 +118,12 @@ impl Story {
                 self.posture = Some(short(to));
                 self.tell(event);
             }
-            What::Root { by, action } => {
-                let text = format!("{by}: {}", action_line(action));
-                self.add(head, Key::Root(head.root), (Mark::Open, &text));
+            What::Root { .. } => {
+                self.add(
+                    head,
+                    Key::Root(head.root),
+                    (Mark::Open, &phrase(&event.what)),
+                );
             }
             What::Intent { id, action, .. } => {
                 self.add(head, Key::Intent(*id), (Mark::Open, &action_line(action)));
@@ -157,7 +163,12 @@ impl Story {
                 deed.mark = Mark::Ask;
                 deed.approval = Some(approval.clone());
             }),
-            What::Decided { approval, .. } => self.decided(approval, what),
+            What::Decided {
+                approval,
+                state,
+                by,
+                ..
+            } => self.decided(approval, state, by),
             What::Withdrawn { id } => self.change(Key::Intent(*id), |deed| deed.mark = Mark::Gone),
             // What the gate refused by itself has no verdict of the host's.
             What::Done { id, errno, .. } => self.change(Key::Intent(*id), |deed| {
@@ -169,10 +180,7 @@ impl Story {
         }
     }
 
-    fn decided(&mut self, asked: &str, what: &What) -> bool {
-        let What::Decided { state, by, .. } = what else {
-            return false;
-        };
+    fn decided(&mut self, asked: &str, state: &str, by: &[String]) -> bool {
         let mut found = false;
         for deed in &mut self.deeds {
             if deed.mark == Mark::Ask && deed.approval.as_deref() == Some(asked) {
@@ -239,7 +247,7 @@ fn because(what: &What) -> String {
     else {
         return String::new();
     };
-    let risk = risk_bps.map(|bps| format!(" {}.{} %", bps / 100, bps % 100 / 10));
+    let risk = risk_bps.map(|bps| format!(" {}", percent(bps)));
     let policies = policies.join(" ");
     let parts = [reason.as_str(), policies.as_str()];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -248,8 +256,5 @@ fn because(what: &What) -> String {
 }
 
 fn short(text: &str) -> String {
-    match text.char_indices().nth(TEXT) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    cut(text, TEXT)
 }
