@@ -17,7 +17,7 @@ pub mod blast;
 pub mod effects;
 pub mod gate;
 pub mod judge;
-mod list;
+pub mod list;
 pub mod risk;
 pub mod text;
 pub mod verdict;

@@ -3,6 +3,7 @@
 
 /// Whether a list has a word. Most are asked about words that they do not have, hundreds of them
 /// for one action; that a text is nowhere in another is found many bytes at once.
-pub(crate) fn is_any(list: &str, word: &str) -> bool {
+#[must_use]
+pub fn is_any(list: &str, word: &str) -> bool {
     list.contains(word) && list.split_ascii_whitespace().any(|one| one == word)
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,6 +112,15 @@ pub fn send_line(
 ) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
+    send_bytes(socket, &bytes, descriptor, wait)
+}
+
+fn send_bytes(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+    wait: bool,
+) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
@@ -124,7 +133,7 @@ pub fn send_line(
         SendFlags::DONTWAIT
     };
     let flags = SendFlags::NOSIGNAL | wait;
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     while !rest.is_empty() {
         let sent = rustix::io::retry_on_intr(|| {
             sendmsg(&socket, &[IoSlice::new(rest)], &mut ancillary, flags)
@@ -146,12 +155,7 @@ pub fn send_lines(socket: impl AsFd, lines: &[impl Serialize]) -> io::Result<()>
         serde_json::to_writer(&mut bytes, line)?;
         bytes.push(b'\n');
     }
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        let sent = rustix::io::retry_on_intr(|| send(&socket, rest, SendFlags::NOSIGNAL))?;
-        rest = rest.get(sent..).unwrap_or_default();
-    }
-    Ok(())
+    send_bytes(socket, &bytes, None, true)
 }
 
 #[cfg(test)]

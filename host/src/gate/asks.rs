@@ -32,7 +32,7 @@ use policy::verdict::Limits;
 
 use super::court::short;
 use super::question;
-use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms, who};
+use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms};
 use crate::folders::Folders;
 use crate::task::OnAsk;
 pub use told::{Asked, Asker, Became, Case, Commented, Decided, News, PEOPLES, Tree, Waits, shown};
@@ -88,12 +88,12 @@ pub struct Asks<S> {
 }
 
 impl<S> Asks<S> {
-    /// Nothing waits yet.
+    /// Nothing waits yet. The requester is who started the task, if known.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: Terms, requester: Option<Person>) -> Self {
         Self {
             terms,
-            requester: who().ok(),
+            requester,
             store: None,
             seen: 0,
             waiting: Vec::new(),

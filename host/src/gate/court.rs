@@ -184,6 +184,17 @@ impl Court {
         Ok(self.force.in_force()?.judge.limits)
     }
 
+    /// Finds out early what of it is the same for all tasks.
+    pub fn look_up_grants(&self) {
+        if self
+            .force
+            .in_force()
+            .is_ok_and(|in_force| !has_own(&in_force))
+        {
+            let _ = self.grants();
+        }
+    }
+
     /// What the guest need not ask.
     #[must_use]
     pub fn grants(&self) -> Grants {

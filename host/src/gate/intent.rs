@@ -143,7 +143,8 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// A path's last part.
-fn base(path: &str) -> &str {
+#[must_use]
+pub fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 

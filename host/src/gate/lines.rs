@@ -3,7 +3,7 @@
 //! they are answered.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use policy::action::{Action, Plan, STEPS};
+use policy::action::{Action, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -57,12 +57,7 @@ pub fn read(json: &[u8]) -> Result<Heard, String> {
         }
         Written::Declare(value) => {
             let plan = Plan::deserialize(&value).map_err(|error| format!("a plan: {error}"))?;
-            let steps = plan.actions.len();
-            if steps == 0 || steps > STEPS {
-                return Err(format!(
-                    "a plan has 1 to {STEPS} actions; this one has {steps}"
-                ));
-            }
+            plan.check()?;
             Ok(Heard::Plan(plan, value))
         }
     }

@@ -20,6 +20,9 @@ use policy::action::{Act, Action};
 use policy::approval::{Reach, Scope};
 use policy::effects::place::{Setting, below};
 use policy::effects::{Analysis, Harm, Kind, Target};
+use policy::list::is_any;
+
+use super::intent::base;
 
 /// Effects and programs that are kept of one root action. What does not fit was not named.
 const KEPT: usize = 10_000;
@@ -51,7 +54,7 @@ impl Named {
         self.starts |= !scope.is_whole();
         self.starts |= programs.iter().any(|word| {
             let name = base(word);
-            word.contains('/') || STARTERS.split_ascii_whitespace().any(|one| one == name)
+            word.contains('/') || is_any(STARTERS, name)
         });
         for word in programs {
             if self.programs.len() < KEPT {
@@ -159,10 +162,6 @@ fn host(name: &str) -> &str {
             _ => name,
         },
     }
-}
-
-fn base(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
 }
 
 fn is_free(path: &str, setting: &Setting) -> bool {

@@ -16,13 +16,16 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use policy::approval::Person;
 
 use super::client::lock;
 use super::force::Shelf;
 use super::record::Record;
 use super::task;
+use crate::approvals::who;
 use crate::cli::chain;
 use crate::events::Events;
 use crate::folders::Folders;
@@ -48,10 +51,18 @@ pub struct Shared {
     pub shelf: Shelf,
     // Held by the thread of one task while it looks for the record of its user's folders.
     records: Mutex<Vec<(PathBuf, Events)>>,
+    /// Whose tasks these are, once that was looked up: this process's user, for all of them.
+    person: OnceLock<Option<Person>>,
     tasks: AtomicUsize,
 }
 
 impl Shared {
+    /// Who starts the tasks, if the system knows.
+    #[must_use]
+    pub fn person(&self) -> Option<Person> {
+        self.person.get_or_init(|| who().ok()).clone()
+    }
+
     /// The record of events of these folders.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use policy::action::Action;
 use policy::approval::Scope;
-use policy::effects::Script;
+use policy::effects::place::Setting;
+use policy::effects::{Analysis, Script};
 use prost::Message;
 use protocol::actions::{Done, Hold, Intent, Uses, Withdrawn};
 use protocol::messages::Hello;
@@ -77,6 +78,24 @@ struct Approved {
     scope: Scope,
     scripts: Vec<Script>,
     approval: String,
+}
+
+impl Approved {
+    /// What an approval was given for.
+    fn of(action: &Action, analysis: &Analysis, setting: &Setting, approval: &str) -> Self {
+        Self {
+            scope: Scope::of(analysis, setting, action.cwd.as_deref()),
+            scripts: analysis.scripts.clone(),
+            approval: approval.to_owned(),
+        }
+    }
+
+    /// Whether what is judged now has nothing in it that people were not asked about.
+    fn covers(&self, action: &Action, analysis: &Analysis, setting: &Setting) -> bool {
+        let seen = Scope::of(analysis, setting, action.cwd.as_deref());
+        let mut scripts = analysis.scripts.iter();
+        scripts.all(|script| self.scripts.contains(script)) && self.scope.holds(&seen)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +192,7 @@ impl<'a> Task<'a> {
             lines,
             court,
             generation: 0,
-            asks: Asks::new(terms),
+            asks: Asks::new(terms, shared.person()),
             book: Book::new(begin.task.to_string(), record),
             gate: None,
             roots: BTreeMap::new(),
@@ -201,6 +220,10 @@ impl<'a> Task<'a> {
         self.begin(begin);
         // What came with the first line is in no socket any more.
         self.lines()?;
+        if !begin.ungated {
+            // The guest is still on its way.
+            self.court.look_up_grants();
+        }
         while !self.over {
             let mut interests = Interests::new();
             interests.read(self.socket.as_fd(), Name::Supervisor);
@@ -233,7 +256,7 @@ impl<'a> Task<'a> {
                     .workspace
                     .as_ref()
                     .map(|path| path.display().to_string()),
-                by: crate::approvals::who().ok().map(|who| who.to_string()),
+                by: self.shared.person().map(|who| who.to_string()),
                 gated,
             },
         };

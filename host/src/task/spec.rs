@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use policy::action::{Act, Action, Plan, STEPS};
+use policy::action::{Act, Action, Plan};
 use serde::{Deserialize, Serialize};
 
 use super::TaskId;
@@ -131,12 +131,7 @@ impl Planned {
     /// # Errors
     /// In a line, why one of its actions cannot be carried out.
     pub fn of(plan: Plan) -> Result<Self, String> {
-        let count = plan.actions.len();
-        if count == 0 || count > STEPS {
-            return Err(format!(
-                "a plan has 1 to {STEPS} actions; this one has {count}"
-            ));
-        }
+        plan.check()?;
         let steps = plan.actions.iter().enumerate().map(|(at, action)| {
             let argv = words(action).map_err(|why| format!("action {}: {why}", at + 1))?;
             if argv.iter().any(|word| word.contains('\0')) {

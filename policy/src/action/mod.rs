@@ -127,6 +127,21 @@ pub struct Plan {
     pub actions: Vec<Action>,
 }
 
+impl Plan {
+    /// Whether it has steps, and no more than people can read.
+    ///
+    /// # Errors
+    /// In a line, what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        match self.actions.len() {
+            1..=STEPS => Ok(()),
+            count => Err(format!(
+                "a plan has 1 to {STEPS} actions; this one has {count}"
+            )),
+        }
+    }
+}
+
 /// The JSON form of an [`Action`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use policy::approval::Scope;
 use policy::verdict::Verdict as Decides;
 use prost::Message;
 use protocol::Kind;
@@ -70,7 +69,7 @@ impl Task<'_> {
             let (id, what) = (intent.id, drift.clone());
             self.book.note(Some(intent.root), What::Drift { id, what });
         }
-        let approval = self.inherits(&intent, &ruling);
+        let approval = self.inherits(&intent, &ruling, starts);
         let approval = approval.or_else(|| self.was_said(&intent, &ruling));
         let case = Case {
             asker: Asker::Intent(intent.id),
@@ -90,27 +89,19 @@ impl Task<'_> {
     /// Whether an intent is the start of a root action that people approved: the same words, and
     /// nothing in it that they were not asked about. The approval's own rule for what happens in
     /// the tree would ask about what the words leave open, which is what they were asked.
-    fn inherits(&mut self, intent: &Intent, ruling: &Ruling) -> Option<String> {
-        let Some(actions::Act::Run(run)) = &intent.act else {
+    fn inherits(&mut self, intent: &Intent, ruling: &Ruling, starts: bool) -> Option<String> {
+        let Some(actions::Act::Run(_)) = &intent.act else {
             return None;
         };
         let started = self.roots.get_mut(&intent.root)?;
-        let first = !std::mem::replace(&mut started.begun, true);
+        started.begun = true;
         let approved = started.approved.as_ref()?;
-        let same = run
-            .argv
-            .iter()
-            .map(|word| text(word))
-            .eq(started.argv.iter().cloned());
-        if !first || !same || ruling.verdict != Decides::Ask {
+        if !starts || ruling.verdict != Decides::Ask {
             return None;
         }
-        let judged = ruling.judged.as_deref()?;
-        let cwd = ruling.action.cwd.as_deref();
-        let seen = Scope::of(&judged.analysis, &self.court.setting, cwd);
-        let mut scripts = judged.analysis.scripts.iter();
-        let known = scripts.all(|script| approved.scripts.contains(script));
-        (known && approved.scope.holds(&seen)).then(|| approved.approval.clone())
+        let analysis = &ruling.judged.as_deref()?.analysis;
+        let covers = approved.covers(&ruling.action, analysis, &self.court.setting);
+        covers.then(|| approved.approval.clone())
     }
 
     /// Answers what is decided, asks about the rest.

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use policy::action::{Act, Action};
-use policy::approval::Scope;
 use policy::verdict::Verdict as Decides;
 use serde_json::json;
 
@@ -61,12 +60,9 @@ impl Task<'_> {
     fn approved_in_plan(&mut self, root: &Root, ruling: &Ruling) -> Option<String> {
         self.said.step(root)?;
         let approved = self.said.approved_step(root.root)?.clone();
-        let judged = ruling.judged.as_deref()?;
-        let cwd = ruling.action.cwd.as_deref();
-        let seen = Scope::of(&judged.analysis, &self.court.setting, cwd);
-        let mut scripts = judged.analysis.scripts.iter();
-        let known = scripts.all(|script| approved.scripts.contains(script));
-        let holds = ruling.verdict == Decides::Ask && known && approved.scope.holds(&seen);
+        let analysis = &ruling.judged.as_deref()?.analysis;
+        let holds = ruling.verdict == Decides::Ask
+            && approved.covers(&ruling.action, analysis, &self.court.setting);
         (holds && self.asks.stands(&approved.approval)).then_some(approved.approval)
     }
 
@@ -77,12 +73,8 @@ impl Task<'_> {
             .as_ref()
             .zip(judged)
             .map(|(approval, judged)| {
-                let cwd = case.ruling.action.cwd.as_deref();
-                Approved {
-                    scope: Scope::of(&judged.analysis, &self.court.setting, cwd),
-                    scripts: judged.analysis.scripts.clone(),
-                    approval: approval.clone(),
-                }
+                let (action, setting) = (&case.ruling.action, &self.court.setting);
+                Approved::of(action, &judged.analysis, setting, approval)
             });
         let started = Started {
             argv: root.argv.iter().map(|word| word.lossy()).collect(),

@@ -26,7 +26,6 @@ mod weigh;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use policy::action::{Act, Action, Plan};
-use policy::approval::Scope;
 use policy::effects::Analysis;
 use policy::verdict::Verdict as Decides;
 use protocol::Kind;
@@ -289,11 +288,7 @@ impl Task<'_> {
             named.add(&action, analysis, &self.court.setting);
         }
         let Some(approval) = approval else { return };
-        let approved = Approved {
-            scope: Scope::of(analysis, &self.court.setting, action.cwd.as_deref()),
-            scripts: analysis.scripts.clone(),
-            approval: approval.to_owned(),
-        };
+        let approved = Approved::of(&action, analysis, &self.court.setting, approval);
         match &mut self.said.plan {
             Some(plan) if tree == Tree::Plan => {
                 plan.approved.insert(step, approved.clone());
@@ -312,19 +307,15 @@ impl Task<'_> {
         let words: Vec<String> = run.argv.iter().map(|word| text(word)).collect();
         let setting = &self.court.setting;
         let seen_in = setting.absolute(&text(&intent.cwd), None);
-        let judged = ruling.judged.as_deref()?;
-        let cwd = ruling.action.cwd.as_deref();
-        let seen = Scope::of(&judged.analysis, setting, cwd);
+        let analysis = &ruling.judged.as_deref()?.analysis;
         let mut all = self.said.approved.iter();
         let at = all.position(|(of, action, approved)| {
             let workspace = setting.workspace.as_str();
             let cwd = action.cwd.as_deref().unwrap_or(workspace);
-            let mut scripts = judged.analysis.scripts.iter();
             *of == tree
                 && same(action, &words)
                 && setting.absolute(cwd, Some(workspace)) == seen_in
-                && scripts.all(|script| approved.scripts.contains(script))
-                && approved.scope.holds(&seen)
+                && approved.covers(&ruling.action, analysis, setting)
         })?;
         let (_, _, approved) = self.said.approved.remove(at)?;
         let stands = self.asks.stands(&approved.approval);
