@@ -12,47 +12,28 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use policy::action::Action;
-use policy::approval::Scope;
-use policy::effects::place::Setting;
-use policy::effects::{Analysis, Script};
-use prost::Message;
-use protocol::actions::{Done, Hold, Intent, Uses, Withdrawn};
-use protocol::messages::Hello;
-use protocol::{Frame, FrameError, Kind, VERSION};
+use protocol::actions::Intent;
 
-use super::asks::{Asker, Asks, PEOPLES, Terms, Tree};
+use super::asks::{Asker, Asks, Terms, Tree};
 use super::court::{Court, short};
-use super::intent::text;
 use super::record::Book;
 use super::serve::Shared;
 use super::wire::{Begin, FromLoop, Root, ToLoop};
 use crate::api::{Lines, Received, send_line};
-use crate::events::{UseOf, What};
+use crate::events::What;
 use crate::poll::Interests;
-use crate::supervise::wire::Wire;
 
 mod answers;
+mod approved;
+mod gate;
 mod roots;
 mod said;
 
-/// What the gate may say.
-const GATE: &[Kind] = &[
-    Kind::Hello,
-    Kind::Intent,
-    Kind::Uses,
-    Kind::Withdrawn,
-    Kind::Done,
-    Kind::Declared,
-];
+use approved::Approved;
+use gate::Gate;
 
 /// How long a supervisor may take to say for which task it is.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Passes under grants that are recorded of one frame, and words of each.
-const USES: usize = 1024;
-
-/// Words of each that are recorded.
-const WORDS: usize = 64;
 
 /// What was judged and waits.
 #[derive(Debug)]
@@ -73,42 +54,10 @@ struct Started {
     begun: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Approved {
-    scope: Scope,
-    scripts: Vec<Script>,
-    approval: String,
-}
-
-impl Approved {
-    /// What an approval was given for.
-    fn of(action: &Action, analysis: &Analysis, setting: &Setting, approval: &str) -> Self {
-        Self {
-            scope: Scope::of(analysis, setting, action.cwd.as_deref()),
-            scripts: analysis.scripts.clone(),
-            approval: approval.to_owned(),
-        }
-    }
-
-    /// Whether what is judged now has nothing in it that people were not asked about.
-    fn covers(&self, action: &Action, analysis: &Analysis, setting: &Setting) -> bool {
-        let seen = Scope::of(analysis, setting, action.cwd.as_deref());
-        let mut scripts = analysis.scripts.iter();
-        scripts.all(|script| self.scripts.contains(script)) && self.scope.holds(&seen)
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Name {
     Supervisor,
     Gate,
-}
-
-/// The gate's connection.
-#[derive(Debug)]
-struct Gate {
-    wire: Wire,
-    greeted: bool,
 }
 
 /// One task.
@@ -317,159 +266,11 @@ impl<'a> Task<'a> {
         Ok(())
     }
 
-    /// Takes the gate's connection. All that waited on one before is forgotten: the gate asks
-    /// again.
-    fn connected(&mut self, socket: OwnedFd) {
-        self.disconnected();
-        self.gate = Some(Gate {
-            wire: Wire::new(socket, GATE),
-            greeted: false,
-        });
-    }
-
-    fn disconnected(&mut self) {
-        self.gate = None;
-        let of_gate = |asker| match asker {
-            Asker::Intent(_) => true,
-            Asker::Said(id, _) => id != PEOPLES,
-            Asker::Root(_) => false,
-        };
-        self.said.disconnected();
-        self.asks
-            .withdraw_all(of_gate, "the gate that asked is gone");
-    }
-
-    /// Reads what the gate says.
-    fn gate(&mut self) {
-        if let Some(gate) = &mut self.gate {
-            gate.wire.flush();
-            if gate.wire.receive().is_err() {
-                return self.disconnected();
-            }
-        }
-        loop {
-            let frame = match self.gate.as_mut().map(|gate| gate.wire.take()) {
-                Some(Ok(Some(frame))) => frame,
-                Some(Ok(None)) => break,
-                Some(Err(error)) => return self.broke(&error),
-                None => return,
-            };
-            if let Err(error) = self.frame(&frame) {
-                return self.broke(&error);
-            }
-        }
-        if self.gate.as_ref().is_some_and(|gate| !gate.wire.is_open()) {
-            self.disconnected();
-        }
-    }
-
-    fn broke(&mut self, error: &FrameError) {
-        let text = format!("the gate broke the protocol: {}", crate::cli::chain(error));
-        self.book.note(None, What::Note { text: short(&text) });
-        self.disconnected();
-    }
-
-    fn frame(&mut self, frame: &Frame) -> Result<(), FrameError> {
-        let kind = frame.kind;
-        let greeted = self.gate.as_ref().is_some_and(|gate| gate.greeted);
-        if (kind == Kind::Hello) == greeted {
-            return Err(FrameError::Unexpected { kind });
-        }
-        match kind {
-            Kind::Hello => {
-                let hello: Hello = frame.decode(kind)?;
-                if hello.version != VERSION {
-                    return Err(FrameError::Unexpected { kind });
-                }
-                self.greeted();
-            }
-            Kind::Intent => {
-                let intent: Intent = frame.decode(kind)?;
-                self.intent(intent, frame.body.len());
-            }
-            Kind::Uses => self.uses(&frame.decode(kind)?),
-            Kind::Withdrawn => {
-                let Withdrawn { id } = frame.decode(kind)?;
-                let why = "the process that asked is gone";
-                if self.asks.withdraw(Asker::Intent(id), why) {
-                    self.book.note(None, What::Withdrawn { id });
-                }
-                self.unsaid(id, why);
-            }
-            Kind::Done => self.done(&frame.decode(kind)?),
-            Kind::Declared => self.heard(&frame.decode(kind)?),
-            kind => return Err(FrameError::Unexpected { kind }),
-        }
-        Ok(())
-    }
-
-    fn greeted(&mut self) {
-        if let Some(gate) = &mut self.gate {
-            gate.greeted = true;
-        }
-        self.grant("the gate connected");
-        self.say(Kind::Hold, &Hold::default());
-    }
-
-    /// Tells the gate what it need not ask, in place of all before.
-    fn grant(&mut self, why: &str) {
-        let grants = self.court.grants();
-        let programs = u32::try_from(grants.programs.len()).unwrap_or(u32::MAX);
-        let why = why.to_owned();
-        self.book.note(None, What::Granted { programs, why });
-        self.say(Kind::Grants, &grants);
-    }
-
-    /// Looks whether policies and model are what they were, and tells the gate if not.
-    fn look_at_policies(&mut self) {
-        let generation = self.court.look(&self.shared.shelf);
-        if std::mem::replace(&mut self.generation, generation) != generation {
-            self.grant("the policies or the model changed");
-        }
-    }
-
-    /// Sends the gate a message. One that does not read loses its connection.
-    fn say(&mut self, kind: Kind, message: &impl Message) {
-        if let Some(gate) = &mut self.gate
-            && gate.wire.post(kind, &message.encode_to_vec()).is_err()
-        {
-            self.disconnected();
-        }
-    }
-
     /// With what an approval for a root action stands.
     fn tree(&self, root: u64) -> Tree {
         match self.said.is_of_plan(root) {
             true => Tree::Plan,
             false => Tree::Root(root),
         }
-    }
-
-    fn uses(&mut self, uses: &Uses) {
-        let over = uses.uses.len().saturating_sub(USES);
-        let lost = uses
-            .lost
-            .saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
-        let told = uses.uses.iter().take(USES).map(|one| {
-            let argv: Vec<String> = one.argv.iter().take(WORDS).map(|word| text(word)).collect();
-            UseOf {
-                grant: one.grant,
-                program: argv.first().cloned().unwrap_or_default(),
-                argv,
-                pid: one.pid,
-            }
-        });
-        let uses = told.collect();
-        self.book.note(None, What::Uses { uses, lost });
-    }
-
-    fn done(&mut self, done: &Done) {
-        let what = What::Done {
-            id: done.id,
-            errno: done.errno,
-            rule: short(&done.rule),
-            detail: short(&done.detail),
-        };
-        self.book.note(Some(done.root), what);
     }
 }
