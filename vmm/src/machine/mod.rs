@@ -15,6 +15,7 @@
 mod adopt;
 mod devices;
 mod life;
+mod write;
 
 use std::fs::File;
 use std::io;
@@ -31,12 +32,12 @@ use crate::arch::x86_64::kernel::{self, KernelError};
 use crate::arch::x86_64::{cmdline, layout, mptable, tables};
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::{self, Adopt, Body, ControlError, Ended, Running, Snapshotted};
+use crate::control::{self, Adopt, Body, ControlError, Ended, Running};
 use crate::devices::serial::Serial;
 use crate::devices::virtio::VirtioDevice;
 use crate::devices::virtio::block::BlockError;
 use crate::devices::virtio::mmio::Transport;
-use crate::end::{Cause, Ending, chain};
+use crate::end::{Cause, Ending};
 use crate::event_loop::{EventLoop, EventLoopError};
 use crate::inherited::{Inherited, Origin};
 use crate::interrupt::Interrupt;
@@ -46,6 +47,7 @@ use crate::snapshot::{self, Extent, Snapshot, SnapshotError, WorkingSet};
 use crate::sys;
 
 pub(crate) use adopt::AdoptError;
+use write::What;
 
 /// What a vCPU's thread needs: the run loop and the devices under it, no deep recursion.
 const VCPU_STACK: usize = 256 * 1024;
@@ -111,19 +113,6 @@ impl From<RestoreError> for SetupError {
     }
 }
 
-/// Why a running machine could not be written to a file.
-#[derive(Debug, thiserror::Error)]
-enum SaveError {
-    #[error("the guest is ending")]
-    Ending,
-    #[error("a machine with a debug console cannot be written: its port is not part of a snapshot")]
-    Console,
-    #[error("KVM does not give the machine's state")]
-    Kvm(#[from] KvmError),
-    #[error("the snapshot cannot be written")]
-    Write(#[from] SnapshotError),
-}
-
 /// What the machine begins from, in memory.
 enum Begun {
     /// The kernel's entry point.
@@ -158,14 +147,6 @@ enum Wish {
     Adopt(Adopt, Option<File>),
     /// Something written to this file.
     Write(What, File),
-}
-
-/// What is written of a machine that stands still.
-enum What {
-    /// The machine.
-    Snapshot,
-    /// What the guest uses, into its snapshot.
-    WorkingSet,
 }
 
 /// What the machine asks at its end.
@@ -312,77 +293,21 @@ impl Machine {
         started.map(|()| self.last_word())
     }
 
-    /// Serves the guest until something ends it, and its supervisor's wishes for snapshots.
+    /// Serves the guest until something ends it, and its supervisor's wishes.
     fn serve(&mut self, threads: &mut Kicker) {
         loop {
             if let Err(error) = self.events.run() {
                 return self.ending.report(Cause::Events(error));
             }
-            let (what, file) = match self.wanted.try_recv() {
-                Ok(Wish::Write(what, file)) => (what, file),
-                Ok(Wish::Adopt(adopt, medium)) => match self.adopt(&adopt, medium) {
-                    Ok(()) => continue,
-                    Err(error) => return self.ending.report(Cause::Adopt(error)),
-                },
+            let done = match self.wanted.try_recv() {
+                Ok(Wish::Write(what, file)) => self.write(threads, what, &file),
+                Ok(Wish::Adopt(adopt, medium)) => self.adopt(&adopt, medium).map_err(Cause::Adopt),
                 Err(_) => return,
             };
-            let all = self.vcpus_to_stop(threads);
-            let written = match what {
-                _ if !all => Err(SaveError::Ending),
-                What::Snapshot => self.save(&file),
-                What::WorkingSet => self.note_working_set(&file),
-            };
-            let error = written.err().map(|error| chain(&error)).unwrap_or_default();
-            self.ending.go_on();
-            for vcpu in &self.vcpus {
-                vcpu.excuse();
-            }
-            // A supervisor that is gone takes its wish with it.
-            let _ = control::send(
-                &self.control,
-                Body::Snapshotted(Snapshotted { error }),
-                None,
-            );
-            if let Err(error) = self.start(threads, false) {
-                return self.ending.report(Cause::Setup(error));
+            if let Err(cause) = done {
+                return self.ending.report(cause);
             }
         }
-    }
-
-    /// Stops the vCPUs, in their order; whether none had ended.
-    fn vcpus_to_stop(&mut self, threads: &mut Kicker) -> bool {
-        let count = threads.count();
-        self.vcpus = threads.stop();
-        // They were started from the last to the first.
-        self.vcpus.reverse();
-        self.vcpus.len() == count
-    }
-
-    /// Writes the machine, which stands still.
-    fn save(&self, file: &File) -> Result<(), SaveError> {
-        if self.devices.console.is_some() {
-            return Err(SaveError::Console);
-        }
-        let mut state = self.vm.save(&self.vcpus)?;
-        state.devices = self
-            .devices
-            .virtio
-            .iter()
-            .map(|transport| {
-                let transport = transport.lock().unwrap_or_else(PoisonError::into_inner);
-                transport.save()
-            })
-            .collect();
-        Ok(snapshot::write(file, state, &self.memory)?)
-    }
-
-    /// The first time keeps what the guest has used, the second adds all to the snapshot.
-    fn note_working_set(&mut self, file: &File) -> Result<(), SaveError> {
-        match self.used.take() {
-            None => self.used = Some(snapshot::own_pages(&self.memory)),
-            Some(ready) => snapshot::add_working_set(file, &self.memory, &ready)?,
-        }
-        Ok(())
     }
 
     /// Starts all vCPUs, the first one last: the others wait for it to wake them. `tell`: the
