@@ -12,6 +12,10 @@
 //!     ◄── Prepare ─────────
 //!     ◄── Adopt (+ descriptor)
 //!     ── Adopted ─────────►
+//!     ◄── Pause, Resume, Retime
+//!     ── Paused ──────────►
+//!     ◄── Park + descriptor
+//!     ── Parked ──────────►
 //! ```
 //!
 //! Two sockets, so that each has one owner inside the VMM: the machine owns its life, the
@@ -134,6 +138,55 @@ pub struct Adopt {
 #[derive(Clone, PartialEq, Message)]
 pub struct Adopted {}
 
+/// Supervisor to VMM, life socket: stop the vCPUs and the guest's clocks. From then on the guest
+/// ends with its supervisor. Answered by [`Paused`].
+#[derive(Clone, PartialEq, Message)]
+pub struct Pause {
+    /// The guest's life, counted from here: what it may stand still and run in all.
+    #[prost(uint64, tag = "1")]
+    pub life_ms: u64,
+}
+
+/// VMM to supervisor, life socket: no vCPU runs, or one had ended.
+#[derive(Clone, PartialEq, Message)]
+pub struct Paused {
+    /// Empty when all went well, else one line for people.
+    #[prost(string, tag = "1")]
+    pub error: String,
+    /// `CLOCK_MONOTONIC` nanoseconds when the last one had stopped.
+    #[prost(uint64, tag = "2")]
+    pub stopped_ns: u64,
+}
+
+/// Supervisor to VMM, life socket, of a guest that stands still: keep its memory in the packet's
+/// one descriptor, an empty file, and give the host's back. Answered by [`Parked`].
+#[derive(Clone, PartialEq, Message)]
+pub struct Park {}
+
+/// VMM to supervisor, life socket: the guest's memory is in the file, or is not.
+#[derive(Clone, PartialEq, Message)]
+pub struct Parked {
+    /// Empty when all went well, else one line for people.
+    #[prost(string, tag = "1")]
+    pub error: String,
+}
+
+/// Supervisor to VMM, life socket: the guest goes on from where it stood still. Not answered.
+#[derive(Clone, PartialEq, Message)]
+pub struct Resume {
+    /// The guest's life, counted from here.
+    #[prost(uint64, tag = "1")]
+    pub life_ms: u64,
+}
+
+/// Supervisor to VMM, life socket: the guest has another life. Not answered.
+#[derive(Clone, PartialEq, Message)]
+pub struct Retime {
+    /// Counted from here.
+    #[prost(uint64, tag = "1")]
+    pub life_ms: u64,
+}
+
 /// VMM to supervisor, life socket: the snapshot is written, or is not; the guest goes on.
 #[derive(Clone, PartialEq, Message)]
 pub struct Snapshotted {
@@ -208,11 +261,32 @@ pub enum Body {
     /// See [`Adopted`].
     #[prost(message, tag = "12")]
     Adopted(Adopted),
+    /// See [`Pause`].
+    #[prost(message, tag = "13")]
+    Pause(Pause),
+    /// See [`Paused`].
+    #[prost(message, tag = "14")]
+    Paused(Paused),
+    /// See [`Park`].
+    #[prost(message, tag = "15")]
+    Park(Park),
+    /// See [`Parked`].
+    #[prost(message, tag = "16")]
+    Parked(Parked),
+    /// See [`Resume`].
+    #[prost(message, tag = "17")]
+    Resume(Resume),
+    /// See [`Retime`].
+    #[prost(message, tag = "18")]
+    Retime(Retime),
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(
+        oneof = "Body",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+    )]
     body: Option<Body>,
 }
 

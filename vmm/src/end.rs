@@ -17,7 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::control::End;
 use crate::event_loop::EventLoopError;
 use crate::kvm::VcpuError;
-use crate::machine::{AdoptError, SetupError};
+use crate::machine::{AdoptError, SetupError, StandError};
 
 /// What began the end.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(crate) enum Cause {
     Setup(SetupError),
     /// The guest could not be a task's.
     Adopt(AdoptError),
+    /// The guest could not stand still, or not go on.
+    Stand(StandError),
 }
 
 impl Cause {
@@ -51,7 +53,7 @@ impl Cause {
             Self::Life(_) => End::Life,
             Self::Stopped | Self::Terminated => End::Stopped,
             Self::Vcpu(_) => End::Kvm,
-            Self::Events(_) | Self::Setup(_) | Self::Adopt(_) => End::Host,
+            Self::Events(_) | Self::Setup(_) | Self::Adopt(_) | Self::Stand(_) => End::Host,
         }
     }
 
@@ -67,6 +69,7 @@ impl Cause {
             Self::Events(error) => chain(error),
             Self::Setup(error) => chain(error),
             Self::Adopt(error) => chain(error),
+            Self::Stand(error) => chain(error),
         }
     }
 }

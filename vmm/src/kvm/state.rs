@@ -183,8 +183,48 @@ pub(super) fn save_vm(fd: &VmFd) -> Result<(Vec<Vec<u8>>, u64), KvmError> {
             .map_err(refused("give an interrupt chip"))?;
         chips.push(bytes(&chip));
     }
-    let clock = fd.get_clock().map_err(refused("give its clock"))?.clock;
-    Ok((chips, clock))
+    Ok((chips, clock(fd)?))
+}
+
+/// What kvm-clock shows, in nanoseconds.
+pub(super) fn clock(fd: &VmFd) -> Result<u64, KvmError> {
+    Ok(fd.get_clock().map_err(refused("give its clock"))?.clock)
+}
+
+/// Without flags KVM goes on from this reading now, however long the machine stood still.
+pub(super) fn set_clock(fd: &VmFd, clock: u64) -> Result<(), KvmError> {
+    let clock = kvm_clock_data {
+        clock,
+        ..kvm_clock_data::default()
+    };
+    fd.set_clock(&clock).map_err(refused("take its clock"))
+}
+
+/// What a vCPU's TSC shows.
+pub(super) fn tsc(fd: &VcpuFd) -> Result<u64, KvmError> {
+    let mut msrs = tsc_register(0)?;
+    let got = fd.get_msrs(&mut msrs).map_err(refused("give its TSC"))?;
+    let entries = msrs.as_slice().iter().take(got);
+    let mut readings = entries.map(|entry| entry.data);
+    readings.next().ok_or(KvmError::Msr(TSC))
+}
+
+/// Has a vCPU's TSC go on from a reading.
+pub(super) fn set_tsc(fd: &VcpuFd, reading: u64) -> Result<(), KvmError> {
+    match fd.set_msrs(&tsc_register(reading)?) {
+        Ok(0) => Err(KvmError::Msr(TSC)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(refused("take its TSC")(error)),
+    }
+}
+
+fn tsc_register(data: u64) -> Result<Msrs, KvmError> {
+    let entry = kvm_msr_entry {
+        index: TSC,
+        data,
+        ..kvm_msr_entry::default()
+    };
+    Msrs::from_entries(&[entry]).map_err(|_| KvmError::Profile)
 }
 
 /// Puts them back.
@@ -193,13 +233,7 @@ pub(super) fn restore_vm(fd: &VmFd, chips: &[Vec<u8>], clock: u64) -> Result<(),
         fd.set_irqchip(&parse(chip)?)
             .map_err(refused("take an interrupt chip"))?;
     }
-    // Without flags KVM goes on from this reading now, however long the machine stood still.
-    let clock = kvm_clock_data {
-        clock,
-        ..kvm_clock_data::default()
-    };
-    fd.set_clock(&clock).map_err(refused("take its clock"))?;
-    Ok(())
+    Ok(set_clock(fd, clock)?)
 }
 
 /// Whether this KVM's extended state fits the structure that [`restore_vcpu`] passes.

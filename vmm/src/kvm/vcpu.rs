@@ -146,6 +146,16 @@ impl Vcpu {
             .map_err(refused("tell the TSC's rate"))
     }
 
+    /// What its TSC shows.
+    pub(crate) fn tsc(&self) -> Result<u64, KvmError> {
+        state::tsc(&self.fd)
+    }
+
+    /// Has its TSC go on from a reading.
+    pub(crate) fn set_tsc(&self, reading: u64) -> Result<(), KvmError> {
+        state::set_tsc(&self.fd, reading)
+    }
+
     /// The guest's watchdogs are not to take the time it stood still for a hang. One without
     /// kvm-clock cannot be told, and need not be.
     pub(crate) fn excuse(&self) {

@@ -160,6 +160,16 @@ impl Vm {
         })
     }
 
+    /// What kvm-clock shows.
+    pub(crate) fn clock(&self) -> Result<u64, KvmError> {
+        state::clock(&self.fd)
+    }
+
+    /// Has kvm-clock go on from a reading.
+    pub(crate) fn set_clock(&self, reading: u64) -> Result<(), KvmError> {
+        state::set_clock(&self.fd, reading)
+    }
+
     fn make_vcpus<'a>(
         &self,
         count: u8,

@@ -5,19 +5,16 @@
 use std::fs::File;
 use std::io;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use super::Machine;
-use crate::config::{self, ConfigError};
+use super::life::LifeError;
 use crate::control::{self, Adopt, Adopted, Body, ControlError};
 
 /// Why the guest cannot be a task's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdoptError {
-    #[error("its life cannot be another")]
-    Config(#[from] ConfigError),
-    #[error("its life cannot be another")]
-    Timer(#[source] io::Error),
+    #[error(transparent)]
+    Life(#[from] LifeError),
     #[error("there is no drive {0}")]
     NoDrive(u32),
     #[error("drive {drive} cannot take a medium")]
@@ -32,8 +29,8 @@ pub(crate) enum AdoptError {
 
 impl Machine {
     pub(super) fn adopt(&self, adopt: &Adopt, medium: Option<File>) -> Result<(), AdoptError> {
-        let life = config::Life::try_from(Duration::from_millis(adopt.life_ms))?;
-        self.life.again(life).map_err(AdoptError::Timer)?;
+        self.life.again(adopt.life_ms)?;
+        self.life.depend(false);
         if let Some(medium) = medium {
             self.insert(adopt.drive, medium)?;
         }

@@ -5,16 +5,16 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
-use super::{LAST_RESORT_STATUS, What, Wish};
-use crate::config;
+use super::{LAST_RESORT_STATUS, Stand, What, Wish};
+use crate::config::{self, ConfigError};
 use crate::control::{self, Body, ControlError};
-use crate::end::{Cause, Ending};
+use crate::end::{Cause, Ending, chain};
 use crate::event_loop::{EventLoop, EventLoopError, Flow};
 use crate::memory::GuestMemory;
 use crate::snapshot::{self, WorkingSet};
@@ -23,6 +23,15 @@ use crate::{kvm, sys};
 /// How long after the guest's life the process ends even if it is stuck.
 const LAST_RESORT_AFTER: Duration = Duration::from_millis(500);
 
+/// Why a guest's life cannot be another.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LifeError {
+    #[error("the guest's life cannot be another")]
+    Config(#[from] ConfigError),
+    #[error("the guest's life cannot be another")]
+    Timer(#[from] io::Error),
+}
+
 /// How long the guest may live, and the timer for the event thread.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
@@ -30,14 +39,25 @@ pub(super) struct Life {
     /// For the line that says so. The event thread's alone; shared by the machine and the timer's
     /// handler, which both are there.
     millis: Arc<AtomicU64>,
+    /// It ends with its supervisor.
+    depends: Arc<AtomicBool>,
 }
 
 impl Life {
     /// Another length, counted from here.
-    pub(super) fn again(&self, life: config::Life) -> io::Result<()> {
-        let life = life.get();
+    pub(super) fn again(&self, millis: u64) -> Result<(), LifeError> {
+        let life = config::Life::try_from(Duration::from_millis(millis))?.get();
         sys::last_resort_after(life.saturating_add(LAST_RESORT_AFTER))?;
-        self.set(life)
+        Ok(self.set(life)?)
+    }
+
+    /// Whether the guest ends with its supervisor from now on.
+    pub(super) fn depend(&self, depends: bool) {
+        self.depends.store(depends, Ordering::Relaxed);
+    }
+
+    fn depends(&self) -> bool {
+        self.depends.load(Ordering::Relaxed)
     }
 
     fn set(&self, life: Duration) -> io::Result<()> {
@@ -63,6 +83,7 @@ pub(super) fn arm(life: Duration, ending: &Ending) -> io::Result<Life> {
     let armed = Life {
         timer: Arc::new(timer),
         millis: Arc::default(),
+        depends: Arc::default(),
     };
     armed.set(life)?;
     Ok(armed)
@@ -85,22 +106,22 @@ fn set(timer: &OwnedFd, life: Duration) -> io::Result<()> {
 }
 
 /// The sources that stop the event loop: a report of the end, the guest's life, its supervisor,
-/// who may also want something written; that goes to `wanted`. A guest that `waits` ends with its
-/// supervisor, until it is a task's.
+/// who may also have wishes; those go to `wanted`.
 pub(super) fn watch(
     events: &mut EventLoop,
     ending: &Arc<Ending>,
     life: Life,
-    (control, mut waits): (&Arc<OwnedFd>, bool),
+    control: &Arc<OwnedFd>,
     (wanted, memory, set): (Sender<Wish>, GuestMemory, WorkingSet),
 ) -> Result<(), EventLoopError> {
     events.add_source(ending.wake.clone(), |_| Flow::Stop)?;
-    let over = ending.clone();
+    let (over, length) = (ending.clone(), life.clone());
     events.add_source(life.timer.clone(), move |_| {
-        over.report(Cause::Life(life.length()));
+        over.report(Cause::Life(length.length()));
         Flow::Stop
     })?;
     let stopped = ending.clone();
+    let mut waits = life.depends();
     events.add_source(control.clone(), move |control| {
         match control::receive(&*control) {
             Ok((Body::Stop(_), _)) => {
@@ -121,6 +142,24 @@ pub(super) fn watch(
                 let _ = wanted.send(Wish::Adopt(adopt, medium.map(File::from)));
                 Flow::Stop
             }
+            Ok((Body::Pause(pause), _)) => {
+                let _ = wanted.send(Wish::Stand(Stand::Pause(pause)));
+                Flow::Stop
+            }
+            Ok((Body::Park(_), Some(file))) => {
+                let _ = wanted.send(Wish::Stand(Stand::Park(file.into())));
+                Flow::Stop
+            }
+            Ok((Body::Resume(resume), _)) => {
+                let _ = wanted.send(Wish::Stand(Stand::Resume(resume)));
+                Flow::Stop
+            }
+            Ok((Body::Retime(retime), _)) => {
+                if let Err(error) = life.again(retime.life_ms) {
+                    log::warn!("{}", chain(&error));
+                }
+                Flow::Continue
+            }
             Ok((Body::Prepare(_), _)) => {
                 snapshot::populate_for_command(&set, &memory);
                 Flow::Continue
@@ -132,7 +171,7 @@ pub(super) fn watch(
             Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 Flow::Continue
             }
-            Err(ControlError::Closed | ControlError::Io(_)) if waits => {
+            Err(ControlError::Closed | ControlError::Io(_)) if life.depends() => {
                 stopped.report(Cause::Stopped);
                 Flow::Stop
             }

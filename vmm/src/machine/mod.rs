@@ -15,6 +15,7 @@
 mod adopt;
 mod devices;
 mod life;
+mod stand;
 mod write;
 
 use std::fs::File;
@@ -47,6 +48,8 @@ use crate::snapshot::{self, Extent, Snapshot, SnapshotError, WorkingSet};
 use crate::sys;
 
 pub(crate) use adopt::AdoptError;
+use stand::Stand;
+pub(crate) use stand::StandError;
 use write::What;
 
 /// What a vCPU's thread needs: the run loop and the devices under it, no deep recursion.
@@ -135,6 +138,8 @@ pub struct Machine {
     life: life::Life,
     /// What the supervisor wants.
     wanted: Receiver<Wish>,
+    /// While the guest stands still.
+    stands: Option<stand::Clocks>,
     /// In a rehearsal: what the guest had used when it was ready.
     used: Option<Vec<Extent>>,
     /// `CLOCK_MONOTONIC` at main and with the kernel in memory.
@@ -147,6 +152,8 @@ enum Wish {
     Adopt(Adopt, Option<File>),
     /// Something written to this file.
     Write(What, File),
+    /// The guest to stand still, or go on.
+    Stand(Stand),
 }
 
 /// What the machine asks at its end.
@@ -216,6 +223,7 @@ impl Machine {
             memory,
             life,
             wanted: channel().1,
+            stands: None,
             used: None,
             phases: (entered_ns, mapped_ns),
         };
@@ -236,7 +244,8 @@ impl Machine {
         let (sender, wanted) = channel();
         machine.wanted = wanted;
         let (ending, life) = (&machine.ending, machine.life.clone());
-        let control = (&machine.control, config.waits);
+        machine.life.depend(config.waits);
+        let control = &machine.control;
         let wishes = (sender, machine.memory.clone(), set);
         life::watch(&mut machine.events, ending, life, control, wishes)?;
         Ok(machine)
@@ -302,6 +311,7 @@ impl Machine {
             let done = match self.wanted.try_recv() {
                 Ok(Wish::Write(what, file)) => self.write(threads, what, &file),
                 Ok(Wish::Adopt(adopt, medium)) => self.adopt(&adopt, medium).map_err(Cause::Adopt),
+                Ok(Wish::Stand(stand)) => self.stand(threads, stand),
                 Err(_) => return,
             };
             if let Err(cause) = done {

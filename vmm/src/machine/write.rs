@@ -12,9 +12,11 @@ use crate::snapshot::{self, SnapshotError};
 
 /// Why a running machine could not be written to a file.
 #[derive(Debug, thiserror::Error)]
-enum SaveError {
+pub(super) enum SaveError {
     #[error("the guest is ending")]
     Ending,
+    #[error("the guest stands still")]
+    Stands,
     #[error("a machine with a debug console cannot be written: its port is not part of a snapshot")]
     Console,
     #[error("KVM does not give the machine's state")]
@@ -39,33 +41,25 @@ impl Machine {
         what: What,
         file: &File,
     ) -> Result<(), Cause> {
+        if self.stands.is_some() {
+            self.written(Err(SaveError::Stands));
+            return Ok(());
+        }
         let all = self.vcpus_to_stop(threads);
         let written = match what {
             _ if !all => Err(SaveError::Ending),
             What::Snapshot => self.save(file),
             What::WorkingSet => self.note_working_set(file),
         };
-        let error = written.err().map(|error| chain(&error)).unwrap_or_default();
-        self.ending.go_on();
-        for vcpu in &self.vcpus {
-            vcpu.excuse();
-        }
-        // A supervisor that is gone takes its wish with it.
-        let _ = control::send(
-            &self.control,
-            Body::Snapshotted(Snapshotted { error }),
-            None,
-        );
-        self.start(threads, false).map_err(Cause::Setup)
+        self.written(written);
+        self.go_on(threads).map_err(Cause::Setup)
     }
 
-    /// Stops the vCPUs, in their order; whether none had ended.
-    fn vcpus_to_stop(&mut self, threads: &mut Kicker) -> bool {
-        let count = threads.count();
-        self.vcpus = threads.stop();
-        // They were started from the last to the first.
-        self.vcpus.reverse();
-        self.vcpus.len() == count
+    /// A supervisor that is gone takes its wish with it.
+    fn written(&self, written: Result<(), SaveError>) {
+        let error = written.err().map(|error| chain(&error)).unwrap_or_default();
+        let snapshotted = Body::Snapshotted(Snapshotted { error });
+        let _ = control::send(&self.control, snapshotted, None);
     }
 
     /// Writes the machine, which stands still.

@@ -7,7 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use vm_memory::{
-    Bytes, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap, MemoryRegionAddress,
+    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap,
+    MemoryRegionAddress,
 };
 
 use super::state::Extent;
@@ -112,7 +113,7 @@ pub(super) fn own(memory: &GuestMemory) -> Vec<Extent> {
             let count = end.saturating_sub(first).min(RUN_PAGES);
             let flags = pages.read(address, usize::try_from(count).unwrap_or(0));
             for (first, flags) in (first..).zip(flags.into_iter().flatten()) {
-                if flags & PRESENT != 0 && flags & OF_A_FILE == 0 {
+                if flags & (PRESENT | SWAPPED) != 0 && flags & OF_A_FILE == 0 {
                     own.push(Extent { first, count: 1 });
                 }
             }
@@ -122,6 +123,28 @@ pub(super) fn own(memory: &GuestMemory) -> Vec<Extent> {
         begin = end;
     }
     joined(&own, 1)
+}
+
+/// Copies a guest's own pages to a file, each to where it is in guest memory, and some that lie
+/// between them.
+pub(super) fn copy(file: &File, memory: &GuestMemory) -> io::Result<Vec<Extent>> {
+    let extents = joined(&own(memory), GAP);
+    let mut run = vec![0; RUN];
+    let copied = in_guest(memory, &extents, |address, first, length| {
+        let mut done: u64 = 0;
+        while done < length {
+            let wanted = length.saturating_sub(done).min(RUN as u64);
+            let wanted = usize::try_from(wanted).unwrap_or(RUN);
+            let buffer = run.get_mut(..wanted).unwrap_or_default();
+            let from = GuestAddress(address.saturating_add(done));
+            memory.read_slice(buffer, from).map_err(io::Error::other)?;
+            let at = first.saturating_mul(layout::PAGE).saturating_add(done);
+            file.write_all_at(buffer, at)?;
+            done = done.saturating_add(wanted as u64);
+        }
+        Ok(())
+    });
+    copied.map(|()| extents)
 }
 
 /// The pages of `all` that are not in `some`; both are in order.

@@ -217,6 +217,25 @@ pub(crate) fn map(
     Ok(())
 }
 
+/// Why a guest's memory is not in a file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParkError {
+    #[error("the guest runs")]
+    Runs,
+    #[error("the file for the guest's memory cannot be written")]
+    File(#[from] io::Error),
+    /// It may be neither here nor there.
+    #[error("the file with the guest's memory cannot be mapped")]
+    Lost(#[source] MemoryError),
+}
+
+/// Moves the memory that is a guest's own to a file, from which it comes back as it is used. The
+/// guest stands still. What others have as well (the kernel's file, a template) stays where it is.
+pub(crate) fn move_to(file: &File, memory: &GuestMemory) -> Result<(), ParkError> {
+    let extents = memory::copy(file, memory)?;
+    memory::map(file, memory, 0, &extents).map_err(ParkError::Lost)
+}
+
 /// Gives the guest the pages at once that its first command will want.
 pub(crate) fn populate_for_command(set: &WorkingSet, memory: &GuestMemory) {
     memory::populate(memory, &set.command);
