@@ -190,7 +190,7 @@ impl Judge {
     ) -> Judgement {
         let reach = blast.as_ref().map(reach);
         let context = Context {
-            posture: posture(around.posture),
+            posture: around.posture as u8,
             plan: planned.whole,
             declared: around.declared,
         };
@@ -261,16 +261,6 @@ struct Planned {
 
 fn count(number: usize) -> Count {
     Count::new(u64::try_from(number).unwrap_or(u64::MAX))
-}
-
-fn posture(posture: facts::Posture) -> u8 {
-    match posture {
-        facts::Posture::Normal => 0,
-        facts::Posture::NoEgress => 1,
-        facts::Posture::ReadOnly => 2,
-        facts::Posture::Paused => 3,
-        facts::Posture::Ended => 4,
-    }
 }
 
 /// What the risk model weighs of a blast radius.

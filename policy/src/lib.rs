@@ -18,6 +18,7 @@ pub mod effects;
 pub mod gate;
 pub mod judge;
 pub mod list;
+pub mod posture;
 pub mod risk;
 pub mod text;
 pub mod verdict;

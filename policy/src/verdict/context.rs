@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
-use super::facts::{Bps, Count, Facts, Model, Posture, Words};
+use super::facts::{Bps, Count, Facts, Model, Words};
 use crate::effects::{Area, Hard, Harm, Kind};
 
 /// Why Cedar could not be asked. Its own errors are large and of many types; they are only read.
@@ -64,7 +64,7 @@ impl Types {
             ("ask_threshold_bps", bps(risk.ask_threshold)),
             ("certified", flag(risk.certified)),
             ("model", one(&self.model, model(risk.model))),
-            ("posture", one(&self.posture, posture(facts.posture))),
+            ("posture", one(&self.posture, facts.posture.name())),
         ]);
     }
 
@@ -181,16 +181,6 @@ fn model(model: Model) -> &'static str {
         Model::Valid => "valid",
         Model::Degraded => "degraded",
         Model::Void => "void",
-    }
-}
-
-pub(super) fn posture(posture: Posture) -> &'static str {
-    match posture {
-        Posture::Normal => "normal",
-        Posture::NoEgress => "no-egress",
-        Posture::ReadOnly => "read-only",
-        Posture::Paused => "paused",
-        Posture::Ended => "ended",
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::effects::{Analysis, Area, Effect, Finding, Hard, Harm, Kind, Target};
+pub use crate::posture::Posture;
 
 /// Most words kept in one set. More is [`Words::truncated`], and that is asked about.
 pub const WORDS: usize = 1024;
@@ -148,23 +149,6 @@ pub enum Model {
     /// Something it was made for has changed: everything is asked about.
     #[default]
     Void,
-}
-
-/// How tightly the task is held. Each holds all that the one before does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Posture {
-    /// As the policies say.
-    Normal,
-    /// Nothing leaves without a person.
-    NoEgress,
-    /// Nothing changes without a person.
-    ReadOnly,
-    /// Nothing runs until a person resumes it; also what is assumed until it is said.
-    #[default]
-    Paused,
-    /// Nothing runs any more.
-    Ended,
 }
 
 /// What the risk model says, and where asking begins.

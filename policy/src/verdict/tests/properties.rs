@@ -247,7 +247,7 @@ fn names_in_policies_are_the_names_in_events() {
     }
     for posture in [Posture::NoEgress, Posture::ReadOnly] {
         let event = serde_json::to_value(posture).unwrap();
-        let name = crate::verdict::context::posture(posture);
+        let name = posture.name();
         assert_eq!(event.as_str(), Some(name));
     }
 }
