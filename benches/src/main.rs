@@ -24,6 +24,7 @@ mod peers;
 mod phases;
 mod policy;
 mod pool;
+mod posture;
 mod report;
 mod results;
 mod start;
@@ -68,6 +69,8 @@ enum Question {
     Fork(fork::Options),
     /// What gating costs a task, in its guest.
     Gated(gated::Options),
+    /// How long until a task stands still that is paused, and until it goes on.
+    Posture(posture::Options),
     /// What a guest takes of its host's memory.
     Memory(memory::Options),
     /// How fast a guest reads its drive, against other monitors.
@@ -108,6 +111,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Question::Pool(options) => start::measure(&options, ampoule::How::Pool)?,
         Question::Fork(options) => fork::measure(&options)?,
         Question::Gated(options) => gated::measure(&options)?,
+        Question::Posture(options) => posture::measure(&options)?,
         Question::Memory(options) => memory::measure(&options)?,
         Question::Blk(options) => throughput::blk(&options)?,
         Question::Vsock(options) => throughput::vsock(&options)?,

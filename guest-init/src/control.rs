@@ -17,7 +17,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use protocol::messages::{Assignment, EndReason, Goodbye, Hello, Shutdown};
+use protocol::messages::{Assignment, EndReason, Goodbye, Hello, Retime, Shutdown};
 use protocol::{Decoder, Frame, FrameError, Kind, Message, read_frame, write_message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -57,6 +57,8 @@ pub(crate) enum ControlError {
 pub(crate) enum Order {
     /// This guest was restored from a snapshot and is now somebody's: another assignment.
     Assignment(Box<Assignment>),
+    /// Another deadline.
+    Retime(Retime),
     /// End in good order.
     Shutdown {
         /// Between SIGTERM and SIGKILL.
@@ -128,6 +130,7 @@ impl Control {
         while let Some(frame) = self.decoder.frame()? {
             orders.push(match frame.kind {
                 Kind::Assignment => Order::Assignment(Box::new(assignment(&frame)?)),
+                Kind::Retime => Order::Retime(frame.decode(Kind::Retime)?),
                 _ => {
                     let Shutdown { grace_ms } = frame.decode(Kind::Shutdown)?;
                     Order::Shutdown { grace_ms }

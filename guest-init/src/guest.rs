@@ -215,6 +215,11 @@ impl Guest {
                 grace_ms,
                 running: waits.population.any(),
             }),
+            Order::Retime(retime) => {
+                self.life.retime(clock::now(), retime.ttl_ms);
+                self.identity.set_clock(retime.realtime_ns);
+                None
+            }
             Order::Assignment(assignment) => match self.take_up(&assignment) {
                 Ok(()) => None,
                 Err(e) => {

@@ -76,6 +76,11 @@ impl Identity {
         }
     }
 
+    /// The wall clock, which stood still with the guest. 0 leaves it alone.
+    pub(crate) fn set_clock(&self, realtime_ns: u64) {
+        or_warn("set the wall clock", set_clock(realtime_ns));
+    }
+
     fn tell_hosts(&mut self, assignment: &Assignment) -> std::io::Result<()> {
         match &mut self.hosts {
             Some(hosts) if assignment.copy_of.is_empty() => hosts.set(&assignment.hostname),

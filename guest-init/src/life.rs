@@ -70,6 +70,7 @@ enum State {
 pub(crate) struct Life {
     state: State,
     deadline: u64,
+    grace: u64,
     warn_at: Option<u64>,
     beat_at: Option<u64>,
     beat_every: u64,
@@ -86,10 +87,18 @@ impl Life {
         Self {
             state: State::Running,
             deadline,
+            grace,
             warn_at: (grace > 0 && grace < ttl).then(|| deadline.saturating_sub(grace)),
             beat_at: (beat_every > 0).then(|| now.saturating_add(beat_every)),
             beat_every,
         }
+    }
+
+    /// Another TTL, counted from `now`. Commands that were warned are not warned again.
+    pub(crate) fn retime(&mut self, now: u64, ttl_ms: u64) {
+        self.deadline = now.saturating_add(ttl_ms.saturating_mul(NS_PER_MS));
+        let warn_at = self.deadline.saturating_sub(self.grace);
+        self.warn_at = self.warn_at.map(|_| warn_at);
     }
 
     /// What is left of the TTL, in milliseconds.
@@ -231,6 +240,18 @@ mod tests {
         let last = life.on(1100 * MS, Event::Tick);
         assert!(last.kill);
         assert_eq!(end(last), Some(EndReason::Ttl));
+    }
+
+    #[test]
+    fn another_ttl_is_warned_of_once_in_all() {
+        let mut life = life(100, 30, 0);
+        life.retime(1050 * MS, 500);
+        assert_eq!(life.next(), 1520 * MS);
+        life.retime(1060 * MS, 20);
+        assert!(life.on(1060 * MS, Event::Tick).terminate);
+        life.retime(1061 * MS, 500);
+        assert_eq!(life.next(), 1561 * MS);
+        assert_eq!(end(life.on(1561 * MS, Event::Tick)), Some(EndReason::Ttl));
     }
 
     #[test]

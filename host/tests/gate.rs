@@ -45,6 +45,7 @@ fn begin(socket: &OwnedFd, folders: &Folders) -> Option<FromLoop> {
         wait_ms: 1000,
         ungated: false,
         plan: None,
+        held: policy::posture::Held::default(),
         again: false,
     };
     send_line(socket, &ToLoop::Begin(Box::new(begin)), None, true).ok()?;

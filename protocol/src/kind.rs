@@ -67,6 +67,8 @@ kinds! {
 
     /// Init to host: a restored guest has taken up its assignment. [`crate::messages::Resumed`].
     Resumed = 21, cap SMALL;
+    /// Host to init: another deadline, and the wall clock. [`crate::messages::Retime`].
+    Retime = 22, cap SMALL;
     /// Agent to host: an exec would be served with no further set-up. [`crate::messages::Ready`].
     Ready = 32, cap SMALL;
     /// Host to agent: run a command. [`crate::messages::Exec`].

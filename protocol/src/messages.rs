@@ -146,6 +146,18 @@ pub struct Shutdown {
     pub grace_ms: u64,
 }
 
+/// Host to init: the guest has another deadline, because people are waited for or no longer, or
+/// because it stood still.
+#[derive(Clone, PartialEq, Message)]
+pub struct Retime {
+    /// Milliseconds until the guest ends, counted from the receipt of this frame.
+    #[prost(uint64, tag = "1")]
+    pub ttl_ms: u64,
+    /// The wall clock, nanoseconds since 1970.
+    #[prost(uint64, tag = "2")]
+    pub realtime_ns: u64,
+}
+
 /// Agent to host: the next exec is served with no further set-up.
 #[derive(Clone, PartialEq, Message)]
 pub struct Ready {

@@ -17,6 +17,7 @@
 mod client;
 mod lines;
 
+use policy::posture::{Held, Posture};
 use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
@@ -74,6 +75,23 @@ pub enum Request {
     Stop(u64),
     /// End now.
     Kill,
+    /// Hold the task otherwise, or say how it is held; answered by `Held` once that holds, or by
+    /// `Refused`.
+    Hold(Option<Hold>),
+}
+
+/// How a task is to be held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// As a whole; unchanged when absent.
+    pub posture: Option<Posture>,
+    /// Paths whose changes people want to be asked about, too. Absolute, or of the workspace.
+    pub asks: Vec<String>,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Supervisor to client.
@@ -110,6 +128,8 @@ pub enum Event {
         /// What is left of the task's time to live, milliseconds.
         ttl_left_ms: u64,
     },
+    /// The task is held so.
+    Held(Held),
     /// It was heard: `Stop` or `Kill` begins.
     Accepted,
     /// It was not possible, and why.

@@ -181,8 +181,11 @@ impl Session {
                 }
                 Event::Note(line) => eprintln!("ampoule: {line}"),
                 Event::Refused(why) => return Err(ClientError::Refused(why).into()),
-                Event::Started | Event::Accepted | Event::Drive { .. } | Event::Snapshot { .. } => {
-                }
+                Event::Started
+                | Event::Accepted
+                | Event::Held(_)
+                | Event::Drive { .. }
+                | Event::Snapshot { .. } => {}
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ mod logs;
 mod model;
 mod policy;
 mod pool;
+mod posture;
 mod progress;
 mod prune;
 mod ps;
@@ -78,6 +79,7 @@ enum Command {
     Exec(exec::Exec),
     Fork(fork::Fork),
     Pool(pool::Pool),
+    Posture(posture::Hold),
     Ps(ps::Ps),
     Logs(logs::Logs),
     Inspect(inspect::Inspect),
@@ -299,6 +301,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Run(run) => run.execute(&folders),
         Command::Exec(exec) => exec.execute(&folders),
         Command::Pool(pool) => pool.execute(&folders),
+        Command::Posture(hold) => hold.execute(&folders),
         Command::Ps(ps) => ps.execute(&folders),
         Command::Logs(logs) => logs.execute(&folders),
         Command::Inspect(inspect) => inspect.execute(&folders),

@@ -107,6 +107,9 @@ pub(super) struct Run {
     /// How long the task may wait for people, in all
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::duration, allow_hyphen_values = true)]
     wait: Duration,
+    /// Park the guest once it has waited for so long and does nothing: no processor, no memory
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = values::duration, allow_hyphen_values = true)]
+    park_after: Duration,
     /// Carry out a plan, judged as a whole before anything runs, in place of a command
     #[arg(
         long,
@@ -241,6 +244,7 @@ impl Run {
             ungated: self.ungated,
             on_ask: self.on_ask,
             wait_ms: millis(self.wait),
+            park_after_ms: millis(self.park_after),
         })
     }
 

@@ -173,6 +173,9 @@ pub enum What {
         by: String,
         /// Why.
         why: String,
+        /// Paths whose changes people are asked about, now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        asks: Vec<String>,
     },
     /// The agent said what it will do.
     Declared {

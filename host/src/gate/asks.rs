@@ -109,6 +109,12 @@ impl<S> Asks<S> {
         (!self.waiting.is_empty()).then_some(self.next)
     }
 
+    /// Whether people are asked if the task may go on at all.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.portion.is_none())
+    }
+
     /// Asks about an action.
     pub fn ask(&mut self, case: Case<S>, setting: &Setting, limits: &Limits) -> Asked<S> {
         let settled = |case, why: &str| Asked::Settled(Box::new(case), refused(why));

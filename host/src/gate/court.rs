@@ -11,12 +11,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use policy::action::{Act, Action, Plan};
+use policy::approval::Scope;
 use policy::approval::item::line;
 use policy::blast::Workspace;
 use policy::effects::place::Setting;
 use policy::effects::shell::Ground;
 use policy::effects::{Analysis, Harm, intent};
 use policy::judge::{Around, Judge, Judgement};
+use policy::posture::Held;
 use policy::risk::Declared;
 use policy::verdict::facts::Who;
 use policy::verdict::{Limits, Verdict};
@@ -40,6 +42,9 @@ const KEY: usize = 8 << 10;
 
 /// The gate's rule for what no plan named.
 pub const DRIFT: &str = "gate:drift";
+
+/// The rule for paths that people want to be asked about.
+const ASKS: &str = "posture:asks";
 
 /// Longest reason that is told, in characters.
 const REASON: usize = 500;
@@ -134,6 +139,7 @@ pub struct Court {
     pub workspace: Option<PathBuf>,
     /// What was allowed by its words alone, under the policies of this generation.
     known: RefCell<HashMap<String, Ruling>>,
+    held: Held,
 }
 
 impl Court {
@@ -163,6 +169,7 @@ impl Court {
             },
             workspace: begin.workspace.clone(),
             known: RefCell::default(),
+            held: Held::default(),
         }
     }
 
@@ -174,6 +181,13 @@ impl Court {
             self.known.borrow_mut().clear();
         }
         self.force.generation
+    }
+
+    /// How tightly the task is held from now on.
+    pub fn hold(&mut self, held: &Held) {
+        self.held = held.clone();
+        self.around.posture = held.posture;
+        self.known.borrow_mut().clear();
     }
 
     /// The operator's numbers.
@@ -256,12 +270,13 @@ impl Court {
         let own = has_own(&in_force);
         let mut files: Vec<Judged> = Vec::new();
         let mut tightest: Option<(&Action, Judgement)> = None;
-        let mut drift = None;
+        let (mut drift, mut held) = (None, None);
         for (at, view) in views.iter().enumerate() {
             for reading in readings {
                 let (judged, beside) =
                     self.judge(&in_force.judge, reading, (view, own), (scripts, named));
                 drift = drift.or(beside);
+                held = held.or_else(|| self.held_path(reading, &judged.analysis));
                 if at == 0 {
                     for file in scripts.judged(&judged.analysis.scripts) {
                         if !files.contains(&file) {
@@ -278,8 +293,9 @@ impl Court {
         }
         match tightest {
             Some((action, judged)) => {
-                let ruling = ruling(action.clone(), (judged, drift.is_some()), files);
-                drifted(ruling, drift)
+                let keep = drift.is_some() || held.is_some();
+                let ruling = ruling(action.clone(), (judged, keep), files);
+                held_back(drifted(ruling, drift), held)
             }
             None => Ruling::failed(first(), "gate:unread", "there is nothing to judge"),
         }
@@ -332,6 +348,15 @@ impl Court {
             files: &view,
         };
         intent::of(action, ground)
+    }
+
+    /// The path of an action's that people want to be asked about.
+    fn held_path(&self, action: &Action, analysis: &Analysis) -> Option<String> {
+        if self.held.asks.is_empty() {
+            return None;
+        }
+        let scope = Scope::of(analysis, &self.setting, action.cwd.as_deref());
+        self.held.asked(&scope).map(str::to_owned)
     }
 
     fn judge(
@@ -389,6 +414,20 @@ fn drifted(ruling: Ruling, drift: Option<String>) -> Ruling {
         policies: vec![DRIFT.to_owned()],
         drift,
         ..ruling
+    }
+}
+
+/// What people want to be asked about is asked about where policies would let it run.
+fn held_back(ruling: Ruling, held: Option<String>) -> Ruling {
+    match held {
+        Some(path) if ruling.verdict == Verdict::Allow => Ruling {
+            verdict: Verdict::Ask,
+            by: "gate",
+            reason: short(&format!("{ASKS}: people want to be asked about {path}")),
+            policies: vec![ASKS.to_owned()],
+            ..ruling
+        },
+        _ => ruling,
     }
 }
 

@@ -12,13 +12,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use policy::action::Action;
+use policy::posture::Held;
 use protocol::actions::Intent;
 
 use super::asks::{Asker, Asks, Terms, Tree};
 use super::court::{Court, short};
 use super::record::Book;
 use super::serve::Shared;
-use super::wire::{Begin, FromLoop, Root, ToLoop};
+use super::wire::{Begin, FromLoop, Root, ToLoop, Waits};
 use crate::api::{Lines, Received, send_line};
 use crate::events::What;
 use crate::poll::Interests;
@@ -26,6 +27,7 @@ use crate::poll::Interests;
 mod answers;
 mod approved;
 mod gate;
+mod held;
 mod roots;
 mod said;
 
@@ -74,6 +76,9 @@ struct Task<'a> {
     gate: Option<Gate>,
     roots: BTreeMap<u64, Started>,
     said: said::Said,
+    held: Held,
+    /// As the supervisor knows.
+    waits: Waits,
     over: bool,
     /// How its supervisor says it ended.
     ended: Option<(Option<i32>, String)>,
@@ -146,6 +151,8 @@ impl<'a> Task<'a> {
             gate: None,
             roots: BTreeMap::new(),
             said: said::Said::default(),
+            held: Held::default(),
+            waits: Waits::Nothing,
             over: false,
             ended: None,
         })
@@ -167,6 +174,7 @@ impl<'a> Task<'a> {
 
     fn serve(&mut self, begin: &Begin) -> io::Result<()> {
         self.begin(begin);
+        self.take_hold(begin.held.clone());
         // What came with the first line is in no socket any more.
         self.lines()?;
         if !begin.ungated {
@@ -176,17 +184,25 @@ impl<'a> Task<'a> {
         while !self.over {
             let mut interests = Interests::new();
             interests.read(self.socket.as_fd(), Name::Supervisor);
-            if let Some(gate) = self.gate.as_ref().filter(|gate| gate.wire.is_open()) {
+            let gate = self.gate.as_ref().filter(|gate| gate.wire.is_open());
+            if let Some(gate) = gate.filter(|_| !self.stands()) {
                 interests.both(gate.wire.as_fd(), gate.wire.is_sending(), Name::Gate);
             }
-            for name in interests.wait(self.asks.next())? {
+            let stood = self.stands();
+            for name in interests.wait(self.next_look())? {
                 match name {
                     Name::Supervisor => self.supervisor()?,
                     Name::Gate => self.gate(),
                 }
             }
-            if self.asks.next().is_some_and(|at| Instant::now() >= at) {
+            if self.next_look().is_some_and(|at| Instant::now() >= at) {
                 self.hear();
+            }
+            self.tell_waits();
+            if stood && !self.stands() {
+                // What had come by then.
+                self.gate();
+                self.tell_waits();
             }
         }
         Ok(())
@@ -254,6 +270,12 @@ impl<'a> Task<'a> {
                 ToLoop::Gone(root) => {
                     let why = "nobody waits for the command any more";
                     self.asks.withdraw(Asker::Root(root), why);
+                }
+                ToLoop::Hold(hold) => self.hold(hold),
+                ToLoop::Parked => self.parked(),
+                ToLoop::Unparked { parked_ms } => {
+                    let waited_ms = parked_ms;
+                    self.book.note(None, What::Resumed { waited_ms });
                 }
                 ToLoop::Ended { code, reason } => self.ended = Some((code, short(&reason))),
                 ToLoop::Guest => {

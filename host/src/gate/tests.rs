@@ -26,13 +26,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod asking;
+mod held;
 mod policies;
 mod said;
 mod verdicts;
 
 use super::serve::{Server, Shared};
 use super::task;
-use super::wire::{Answer, Begin, FromLoop, Root, ToLoop};
+use super::wire::{Answer, Begin, FromLoop, Root, ToLoop, Waits};
 use crate::api::{Lines, Received, send_line};
 use crate::approvals::{Approvals, now_ms};
 use crate::folders::Folders;
@@ -63,6 +64,7 @@ fn begin(dir: &Path) -> Begin {
         wait_ms: 60_000,
         ungated: false,
         plan: None,
+        held: policy::posture::Held::default(),
         again: false,
     }
 }
@@ -133,8 +135,23 @@ impl Rig {
         }
     }
 
+    /// What it says next, but for whether people are waited for.
     fn hear(&mut self) -> FromLoop {
-        self.try_hear().unwrap()
+        loop {
+            match self.try_hear().unwrap() {
+                FromLoop::Waits(_) => {}
+                said => return said,
+            }
+        }
+    }
+
+    /// What it says next of whether people are waited for.
+    fn waits(&mut self) -> Waits {
+        loop {
+            if let FromLoop::Waits(waits) = self.try_hear().unwrap() {
+                return waits;
+            }
+        }
     }
 
     /// Asks about a root action; the first answer that is a verdict.

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use policy::action::Plan;
+use policy::posture::Held;
 use serde::{Deserialize, Serialize};
 
 use crate::folders::Folders;
@@ -25,6 +26,15 @@ pub enum ToLoop {
     Gone(u64),
     /// The gate's connection is the descriptor of this line. It takes the place of one before.
     Guest,
+    /// People hold the task otherwise. Answered by `Held` or `NotHeld`.
+    Hold(Hold),
+    /// The guest is parked: nothing runs until people have decided.
+    Parked,
+    /// The guest goes on.
+    Unparked {
+        /// How long it was parked.
+        parked_ms: u64,
+    },
     /// The task has ended. The last line.
     Ended {
         /// The exit code of its command, if that ended.
@@ -59,8 +69,22 @@ pub struct Begin {
     /// The plan that people gave, whose steps are the root actions from 1 on. Judged at once and
     /// answered by `Plan`.
     pub plan: Option<Plan>,
+    /// How tightly it is held.
+    pub held: Held,
     /// The loop was lost, and this is the same task again.
     pub again: bool,
+}
+
+/// How people hold a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// From now on.
+    pub to: Held,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Something that people started: the task's command, one of `ampoule exec`.
@@ -128,8 +152,27 @@ pub enum FromLoop {
         /// What they wrote.
         note: Option<String>,
     },
+    /// The task is held so from now on, which is recorded.
+    Held(Held),
+    /// The task is not held less tightly, and why.
+    NotHeld(String),
+    /// What waits for people has changed from nothing to something, or so.
+    Waits(Waits),
     /// The task is to end, because people would have to be asked.
     ExitNow(String),
+}
+
+/// What of a task waits for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something; the rest of the task goes on.
+    Something,
+    /// Too much: people are asked whether the task may go on at all, and until then it does not.
+    TooMuch,
 }
 
 /// What people are asked.

@@ -18,17 +18,21 @@ pub fn fresh(task: &str) -> io::Result<Assignment> {
     crate::entropy(&mut entropy)?;
     let mut id = [0; 16];
     crate::entropy(&mut id)?;
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
     Ok(Assignment {
         task: task.to_owned(),
         hostname: format!("ampoule-{task}"),
-        realtime_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+        realtime_ns: wall_clock_ns(),
         entropy,
         machine_id: machine_id(id),
         ..Assignment::default()
     })
+}
+
+/// The wall clock, nanoseconds since 1970.
+#[must_use]
+pub fn wall_clock_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// machine-id(5): a random UUID of version 4 without its dashes.

@@ -157,6 +157,13 @@ impl Clients {
         true
     }
 
+    /// Whether nothing runs for any of them.
+    #[must_use]
+    pub fn are_idle(&self) -> bool {
+        let mut all = self.connections.values();
+        all.all(|connection| connection.work == Work::None)
+    }
+
     /// The numbers of all commands that clients run.
     #[must_use]
     pub fn commands(&self) -> Vec<u32> {

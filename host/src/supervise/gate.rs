@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use policy::posture::Held;
+
 use crate::api::{Lines, Received, send_line, send_lines};
 use crate::folders::Folders;
 use crate::gate::client::{ClientError, Place};
-use crate::gate::wire::{Answer, Asked, Begin, FromLoop, Root, ToLoop};
+use crate::gate::wire::{Answer, Asked, Begin, FromLoop, Hold, Root, ToLoop, Waits};
 use crate::poll::Interests;
 use crate::task::{Bytes, Spec, TaskId};
 
@@ -42,6 +44,14 @@ pub enum Said {
     Line(u64, String),
     /// A line about the task as a whole.
     Warning(String),
+    /// The task is held so from now on.
+    Held(Held),
+    /// It is not held less tightly, and why.
+    NotHeld(String),
+    /// What of it waits for people.
+    Waits(Waits),
+    /// The loop was lost and found again, and waits for nobody yet.
+    Again,
     /// The task must not run, or no longer, and why.
     Refused(String),
     /// Nobody judges any more, and why.
@@ -107,6 +117,7 @@ impl Gate {
                 wait_ms: gating.wait_ms,
                 ungated: gating.ungated,
                 plan: spec.plan.as_ref().map(|plan| plan.plan.clone()),
+                held: Held::default(),
                 again: false,
             },
             link: None,
@@ -150,6 +161,32 @@ impl Gate {
         waited
     }
 
+    /// People hold the task otherwise. Answered by [`Said::Held`] or [`Said::NotHeld`], or, when
+    /// the loop is lost meanwhile, not at all: then it is held so, if that is tighter.
+    pub fn hold(&mut self, hold: Hold) {
+        if hold.to.is_as_tight_as(&self.begin.held) {
+            self.begin.held = hold.to.clone();
+        }
+        self.tell(&ToLoop::Hold(hold), None);
+    }
+
+    /// How the task is held, as far as the loop has recorded that or it is tighter.
+    #[must_use]
+    pub fn held(&self) -> &Held {
+        &self.begin.held
+    }
+
+    /// The guest is parked.
+    pub fn parked(&mut self) {
+        self.tell(&ToLoop::Parked, None);
+    }
+
+    /// The guest goes on.
+    pub fn unparked(&mut self, parked: Duration) {
+        let parked_ms = u64::try_from(parked.as_millis()).unwrap_or(u64::MAX);
+        self.tell(&ToLoop::Unparked { parked_ms }, None);
+    }
+
     /// The task has ended.
     pub fn ended(&mut self, code: Option<i32>, reason: &str) {
         let reason = reason.to_owned();
@@ -183,7 +220,7 @@ impl Gate {
                     }
                     Said::Lost(why) => return Err(why),
                     Said::Line(_, line) | Said::Warning(line) => told(Some(&line))?,
-                    Said::Allowed(_) | Said::Denied(..) => {}
+                    _ => {}
                 }
             }
         }
@@ -245,7 +282,7 @@ impl Gate {
             self.link = None;
             // Who was refused is not waited for.
             if !said.iter().any(|said| matches!(said, Said::Refused(_))) {
-                said.extend(self.lost(&why));
+                said.push(self.lost(&why));
             }
         }
         said
@@ -279,6 +316,12 @@ impl Gate {
                 let waited = self.waiting.remove(&root).is_some();
                 waited.then_some(decided).into_iter().collect()
             }
+            FromLoop::Held(held) => {
+                self.begin.held = held.clone();
+                vec![Said::Held(held)]
+            }
+            FromLoop::NotHeld(why) => vec![Said::NotHeld(why)],
+            FromLoop::Waits(waits) => vec![Said::Waits(waits)],
             FromLoop::Plan { allow: true, .. } => vec![Said::PlanAllowed],
             FromLoop::Plan { reason, .. } => vec![Said::PlanDenied(reason)],
             FromLoop::Asked(asked) => self.asked(asked).into_iter().collect(),
@@ -319,9 +362,9 @@ impl Gate {
     }
 
     /// Starts the loop again and tells it all again.
-    fn lost(&mut self, why: &str) -> Option<Said> {
+    fn lost(&mut self, why: &str) -> Said {
         if self.silent >= SILENT || self.again >= AGAIN {
-            return Some(Said::Lost(format!("the policy loop is lost: {why}")));
+            return Said::Lost(format!("the policy loop is lost: {why}"));
         }
         // One that is about to be gone may still listen for a moment.
         std::thread::sleep(PAUSE.saturating_mul(self.silent));
@@ -330,11 +373,11 @@ impl Gate {
         match self.place.connect(&self.begin.folders) {
             Ok(socket) => {
                 self.say_all(socket);
-                None
+                Said::Again
             }
             Err(error) => {
                 let error = crate::cli::chain(&error);
-                Some(Said::Lost(format!("the policy loop is lost: {error}")))
+                Said::Lost(format!("the policy loop is lost: {error}"))
             }
         }
     }
@@ -545,7 +588,8 @@ mod tests {
         ours.say(&begun(true));
         drop(ours);
         while gate.is_gated().is_none() || gate.again == 0 {
-            assert!(gate.read().is_empty());
+            let said = gate.read();
+            assert!(said.is_empty() || said == [Said::Again], "{said:?}");
         }
         let mut ours = Loop::accept(&listener);
         assert!(matches!(ours.hear(), ToLoop::Begin(begin) if begin.again));
@@ -556,12 +600,7 @@ mod tests {
         assert!(ours.lines.descriptor().is_some());
         // Nobody listens, and the program that would be started ends at once.
         drop((ours, listener));
-        let lost = loop {
-            if let Some(said) = gate.read().pop() {
-                break said;
-            }
-        };
-        assert!(matches!(lost, Said::Lost(_)), "{lost:?}");
+        while !gate.read().iter().any(|said| matches!(said, Said::Lost(_))) {}
         assert!(gate.descriptor().is_none());
     }
 
@@ -573,7 +612,11 @@ mod tests {
         drop(ours);
         let said = gate.read();
         assert_eq!(said, [Said::Refused("no policies".to_owned())]);
-        assert!(gate.read().is_empty());
+        let said = gate.read();
+        assert!(
+            !said.iter().any(|said| matches!(said, Said::Lost(_))),
+            "{said:?}"
+        );
     }
 
     #[test]

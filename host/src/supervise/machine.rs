@@ -4,6 +4,7 @@
 //! ([`handover`]).
 
 mod handover;
+mod stand;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -95,6 +96,10 @@ pub enum Word {
     Adopted,
     /// A snapshot was written, or was not: then why.
     Snapshotted(String),
+    /// No vCPU runs, or why one does not any more.
+    Paused(String),
+    /// The guest's memory is in its file, or why it is not.
+    Parked(String),
     /// The machine ended.
     Ended(Ended),
     /// It will say nothing more.
@@ -216,6 +221,8 @@ impl Machine {
             Ok((Body::Running(running), _)) => Ok(Some(Word::Running(running))),
             Ok((Body::Ended(ended), _)) => Ok(Some(Word::Ended(ended))),
             Ok((Body::Adopted(_), _)) => Ok(Some(Word::Adopted)),
+            Ok((Body::Paused(paused), _)) => Ok(Some(Word::Paused(paused.error))),
+            Ok((Body::Parked(parked), _)) => Ok(Some(Word::Parked(parked.error))),
             Ok((Body::Snapshotted(done), _)) => Ok(Some(Word::Snapshotted(done.error))),
             Ok(_) => Err(ControlError::Malformed),
             Err(ControlError::Closed) => Ok(Some(Word::Closed)),

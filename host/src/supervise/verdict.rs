@@ -31,6 +31,10 @@ pub enum Cause {
     Refused(String),
     /// Nobody judges what the task does any more.
     GateLost(String),
+    /// Somebody moved its posture to *ended*.
+    Ended(String),
+    /// It stood still for longer than it may wait for people.
+    Waited,
     /// The guest took too long.
     NeverReady,
     /// The agent's connection ended and nothing explained it.
@@ -48,6 +52,8 @@ pub enum Cause {
 pub struct Terms {
     /// Time to live.
     pub ttl: Duration,
+    /// Time to wait for people.
+    pub wait: Duration,
     /// Time to become ready.
     pub start_timeout: Duration,
     /// Guest memory, MiB.
@@ -169,6 +175,19 @@ pub fn judge(facts: &Facts, terms: &Terms) -> Verdict {
         }
         // The command's own end, if it has one, is what followed from it.
         Some(Cause::Refused(why)) => return Verdict::ours(Kind::Refused, why.clone()),
+        Some(Cause::Ended(by)) => {
+            let end = End::new(Kind::Posture, format!("{by} ended the task (posture)"));
+            return Verdict {
+                code: code::KILLED,
+                exit: None,
+                end,
+            };
+        }
+        Some(Cause::Waited) => {
+            let wait = show(terms.wait);
+            let text = format!("the task stood still for {wait}, as long as it may wait (--wait)");
+            return Verdict::ours(Kind::Waited, text);
+        }
         Some(Cause::GateLost(why)) => return Verdict::ours(Kind::GateLost, why.clone()),
         _ => {}
     }
@@ -354,6 +373,7 @@ mod tests {
     use super::*;
 
     const TERMS: Terms = Terms {
+        wait: Duration::from_secs(3600),
         ttl: Duration::from_secs(4),
         start_timeout: Duration::from_secs(3),
         memory_mib: 64,

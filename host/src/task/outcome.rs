@@ -60,6 +60,10 @@ pub enum Kind {
     Refused,
     /// Nobody was there any more to judge what it does.
     GateLost,
+    /// Somebody moved its posture to *ended*.
+    Posture,
+    /// It stood still for longer than it may wait for people.
+    Waited,
     /// The guest did not become ready in time.
     NeverReady,
     /// The guest's kernel panicked, or reset without a goodbye.

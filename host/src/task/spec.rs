@@ -95,6 +95,16 @@ pub struct Gating {
     pub on_ask: OnAsk,
     /// How long the task may wait for people, in all, milliseconds.
     pub wait_ms: u64,
+    /// After how much waiting a guest that does nothing is parked, milliseconds.
+    pub park_after_ms: u64,
+}
+
+impl Gating {
+    /// After how much waiting a guest that does nothing is parked.
+    #[must_use]
+    pub fn park_after(&self) -> Duration {
+        Duration::from_millis(self.park_after_ms)
+    }
 }
 
 impl Default for Gating {
@@ -105,6 +115,7 @@ impl Default for Gating {
             ungated: false,
             on_ask: OnAsk::Wait,
             wait_ms: 60 * 60 * 1000,
+            park_after_ms: 60_000,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::harness::{Done, Home, PATIENCE, eventually};
 
 /// A folder with a file that is there before the task.
-fn workspace(home: &Home) -> PathBuf {
+pub(crate) fn workspace(home: &Home) -> PathBuf {
     let folder = home.path().join("ws");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("kept.txt"), "kept\n").unwrap();
@@ -43,7 +43,7 @@ fn waiting(home: &Home) -> Vec<Value> {
 }
 
 /// Waits for a question and gives its id.
-fn asked(home: &Home) -> String {
+pub(crate) fn asked(home: &Home) -> String {
     let first = || {
         let first = waiting(home).into_iter().next();
         first.and_then(|item| item["approval"].as_str().map(str::to_owned))
@@ -52,7 +52,7 @@ fn asked(home: &Home) -> String {
     first().unwrap()
 }
 
-fn decide(home: &Home, how: &str, id: &str) {
+pub(crate) fn decide(home: &Home, how: &str, id: &str) {
     let done = home.ampoule(&["approvals", how, id]);
     assert_eq!(done.code, Some(0), "{done:?}");
 }
@@ -73,7 +73,7 @@ fn end(child: Child) -> Done {
     child.wait_with_output().unwrap().into()
 }
 
-fn events(home: &Home, kinds: &str) -> Vec<Value> {
+pub(crate) fn events(home: &Home, kinds: &str) -> Vec<Value> {
     let done = home.ampoule(&["events", "--json", "--kind", kinds]);
     let lines = done.stdout.lines();
     lines

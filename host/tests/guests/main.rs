@@ -22,6 +22,7 @@ mod leaving;
 mod limits;
 mod policy;
 mod pool;
+mod posture;
 mod refusals;
 mod run;
 mod streams;

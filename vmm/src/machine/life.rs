@@ -123,60 +123,56 @@ pub(super) fn watch(
     let stopped = ending.clone();
     let mut waits = life.depends();
     events.add_source(control.clone(), move |control| {
-        match control::receive(&*control) {
-            Ok((Body::Stop(_), _)) => {
-                stopped.report(Cause::Stopped);
-                Flow::Stop
-            }
-            // Received by whoever runs the loop, so it is there.
-            Ok((Body::Snapshot(_), Some(file))) => {
-                let _ = wanted.send(Wish::Write(What::Snapshot, file.into()));
-                Flow::Stop
-            }
-            Ok((Body::Rehearsed(_), Some(file))) => {
-                let _ = wanted.send(Wish::Write(What::WorkingSet, file.into()));
-                Flow::Stop
-            }
-            Ok((Body::Adopt(adopt), medium)) if waits => {
-                waits = false;
-                let _ = wanted.send(Wish::Adopt(adopt, medium.map(File::from)));
-                Flow::Stop
-            }
-            Ok((Body::Pause(pause), _)) => {
-                let _ = wanted.send(Wish::Stand(Stand::Pause(pause)));
-                Flow::Stop
-            }
-            Ok((Body::Park(_), Some(file))) => {
-                let _ = wanted.send(Wish::Stand(Stand::Park(file.into())));
-                Flow::Stop
-            }
-            Ok((Body::Resume(resume), _)) => {
-                let _ = wanted.send(Wish::Stand(Stand::Resume(resume)));
-                Flow::Stop
-            }
-            Ok((Body::Retime(retime), _)) => {
-                if let Err(error) = life.again(retime.life_ms) {
-                    log::warn!("{}", chain(&error));
-                }
-                Flow::Continue
-            }
-            Ok((Body::Prepare(_), _)) => {
-                snapshot::populate_for_command(&set, &memory);
-                Flow::Continue
-            }
-            Ok(_) | Err(ControlError::Malformed | ControlError::TooLong) => {
+        let (body, descriptor) = match control::receive(&*control) {
+            Ok(message) => message,
+            Err(ControlError::Malformed | ControlError::TooLong) => {
                 log::warn!("a message on the control socket was not understood");
-                Flow::Continue
+                return Flow::Continue;
             }
             Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                Flow::Continue
+                return Flow::Continue;
             }
             Err(ControlError::Closed | ControlError::Io(_)) if life.depends() => {
                 stopped.report(Cause::Stopped);
-                Flow::Stop
+                return Flow::Stop;
             }
             // The supervisor is gone; the timer is not.
-            Err(ControlError::Closed | ControlError::Io(_)) => Flow::Remove,
+            Err(ControlError::Closed | ControlError::Io(_)) => return Flow::Remove,
+        };
+        match body {
+            Body::Stop(_) => stopped.report(Cause::Stopped),
+            Body::Prepare(_) => {
+                snapshot::populate_for_command(&set, &memory);
+                return Flow::Continue;
+            }
+            Body::Retime(retime) => {
+                if let Err(error) = life.again(retime.life_ms) {
+                    log::warn!("{}", chain(&error));
+                }
+                return Flow::Continue;
+            }
+            body => {
+                let Some(wish) = wish(body, descriptor.map(File::from), &mut waits) else {
+                    log::warn!("a message on the control socket was not understood");
+                    return Flow::Continue;
+                };
+                // Received by whoever runs the loop, so it is there.
+                let _ = wanted.send(wish);
+            }
         }
+        Flow::Stop
+    })
+}
+
+/// What a message asks of whoever runs the event loop. Only a guest that `waits` can be adopted.
+fn wish(body: Body, file: Option<File>, waits: &mut bool) -> Option<Wish> {
+    Some(match (body, file) {
+        (Body::Snapshot(_), Some(file)) => Wish::Write(What::Snapshot, file),
+        (Body::Rehearsed(_), Some(file)) => Wish::Write(What::WorkingSet, file),
+        (Body::Adopt(adopt), medium) if std::mem::take(waits) => Wish::Adopt(adopt, medium),
+        (Body::Pause(pause), _) => Wish::Stand(Stand::Pause(pause)),
+        (Body::Park(_), Some(file)) => Wish::Stand(Stand::Park(file)),
+        (Body::Resume(resume), _) => Wish::Stand(Stand::Resume(resume)),
+        _ => return None,
     })
 }

@@ -26,6 +26,7 @@ pub(super) enum SaveError {
 }
 
 /// What is written of a machine that stands still.
+#[derive(Clone, Copy)]
 pub(super) enum What {
     /// The machine.
     Snapshot,

@@ -160,8 +160,23 @@ fn state(what: &What) -> String {
         }
         What::Granted { programs, why } => format!("{programs} programs are granted: {why}"),
         What::Revoked { why } => format!("all grants are taken back: {why}"),
-        What::Posture { from, to, by, why } => {
-            format!("posture {from} becomes {to}, by {by}: {why}")
+        What::Posture {
+            from,
+            to,
+            by,
+            why,
+            asks,
+        } => {
+            let asks = match asks.as_slice() {
+                [] => String::new(),
+                paths => format!(", changes of {} are asked about", paths.join(" ")),
+            };
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("posture {from} becomes {to}{asks}, by {by}{why}")
         }
         What::Declared { id, declared } => format!("#{id} declared: {}", action_line(declared)),
         What::Drift { id, what } => format!("#{id} is not what was declared: {what}"),

@@ -53,8 +53,11 @@ impl Task<'_> {
             let scripts = Scripts::new(&self.court.setting, host, &intent.files);
             let read = read(&intent, &scripts);
             let shown = read.readings.first().map(|action| json!(action));
-            let ruling = match (read.fixed, read.readings.first()) {
-                (Some(fixed), Some(first)) => Ruling::fixed(first.clone(), fixed),
+            let first = read.readings.first();
+            let refused = first.and_then(|first| self.refused(intent.act.as_ref(), first));
+            let ruling = match (read.fixed, first, refused) {
+                (Some(fixed), Some(first), _) => Ruling::fixed(first.clone(), fixed),
+                (_, _, Some(refused)) => refused,
                 _ => self.court.rule_again(&read.readings, &scripts, named),
             };
             (ruling, shown)
@@ -245,7 +248,11 @@ impl Task<'_> {
             Source::Intent(intent) => {
                 let scripts = Scripts::new(&self.court.setting, host, &intent.files);
                 let read = read(intent, &scripts);
-                self.court.rule(&read.readings, &scripts, None)
+                let first = read.readings.first();
+                match first.and_then(|first| self.refused(intent.act.as_ref(), first)) {
+                    Some(refused) => refused,
+                    None => self.court.rule(&read.readings, &scripts, None),
+                }
             }
         };
         match ruling.verdict {

@@ -5,7 +5,7 @@
 use std::os::fd::OwnedFd;
 
 use prost::Message;
-use protocol::actions::{Done, Hold, Intent, Uses, Withdrawn};
+use protocol::actions::{Done, Intent, Uses, Withdrawn};
 use protocol::messages::Hello;
 use protocol::{Frame, FrameError, Kind, VERSION};
 
@@ -70,7 +70,7 @@ impl Task<'_> {
                 return self.disconnected();
             }
         }
-        loop {
+        while !self.stands() {
             let frame = match self.gate.as_mut().map(|gate| gate.wire.take()) {
                 Some(Ok(Some(frame))) => frame,
                 Some(Ok(None)) => break,
@@ -131,7 +131,7 @@ impl Task<'_> {
             gate.greeted = true;
         }
         self.grant("the gate connected");
-        self.say(Kind::Hold, &Hold::default());
+        self.tell_gate();
     }
 
     /// Tells the gate what it need not ask, in place of all before.

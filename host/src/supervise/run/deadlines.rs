@@ -125,11 +125,6 @@ impl Ending {
         self.stop.get_or_insert((now + grace, false));
     }
 
-    /// Whether guest-init has warned the command that its time is nearly up.
-    pub(super) fn is_warned(&self, now: Instant) -> bool {
-        now + Duration::from_millis(50) >= self.start + self.ttl.saturating_sub(self.grace)
-    }
-
     /// When the guest's silence after its command's end counts as the end of the output.
     fn drained(&self) -> Option<Instant> {
         let since = self.command_ended?;
@@ -145,8 +140,10 @@ impl Supervisor<'_> {
         let waits = [
             // One look at what a VMM left in its sockets before its last word.
             Some(ending.start).filter(|_| self.facts.ended.is_some() && !self.is_blocked()),
-            Some(ending.start + ending.ttl + OUR_MARGIN).filter(|_| live),
-            Some(ending.start + ending.start_timeout).filter(|_| booting),
+            self.ttl_ends().filter(|_| live),
+            self.stand.wait_ends().filter(|_| live),
+            self.next_quiet().filter(|_| live),
+            self.start_ends().filter(|_| booting),
             match ending.phase {
                 Phase::Stopping(kill) => Some(kill),
                 _ => None,
@@ -168,6 +165,26 @@ impl Supervisor<'_> {
         waits.into_iter().flatten().min()
     }
 
+    /// When the time to live is up, if it counts now, by our own timer.
+    fn ttl_ends(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let ends = self.ending.start + self.ending.ttl + self.stand.uncounted(now) + OUR_MARGIN;
+        (!self.stand.is_waiting()).then_some(ends)
+    }
+
+    /// When the guest must be ready, unless it stands still.
+    fn start_ends(&self) -> Option<Instant> {
+        let uncounted = self.stand.uncounted(Instant::now());
+        let ends = self.ending.start + self.ending.start_timeout + uncounted;
+        (!self.stand.is_to_stand()).then_some(ends)
+    }
+
+    /// Whether guest-init has warned the command that its time is nearly up.
+    pub(super) fn is_warned(&self) -> bool {
+        let left = self.life_left().saturating_sub(self.ending.grace);
+        left <= Duration::from_millis(50)
+    }
+
     /// Does what is due.
     pub(super) fn look_at_the_clock(&mut self, now: Instant) {
         self.look_at_fork(now);
@@ -186,11 +203,12 @@ impl Supervisor<'_> {
     }
 
     fn look_for_an_end(&mut self, now: Instant) {
+        self.look_at_stand(now);
         let ending = &self.ending;
         let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if now >= ending.start + ending.ttl + OUR_MARGIN {
+        if due(self.ttl_ends()) {
             self.fail(Cause::Ttl);
-        } else if !ending.ready && now >= ending.start + ending.start_timeout {
+        } else if !ending.ready && due(self.start_ends()) {
             self.late();
         } else if due(ending.lost.map(|at| at + LOST)) {
             let agent = self.guest.agent.is_lost();
@@ -227,7 +245,7 @@ impl Supervisor<'_> {
             let share = load::share(cpus);
             ending.start_timeout = START.saturating_mul(share);
         }
-        if self.ending.start + self.ending.start_timeout <= Instant::now() {
+        if self.start_ends().is_some_and(|at| at <= Instant::now()) {
             self.fail(Cause::NeverReady);
         }
     }

@@ -2,6 +2,8 @@
 //! What is left of a task when the loop is over: its outcome, put together from the facts that
 //! were collected and what the VMM said last.
 
+use std::time::Duration;
+
 use vmm::control::Ended;
 
 use super::{Machine, Supervisor};
@@ -48,6 +50,7 @@ impl Supervisor<'_> {
         self.terminal = None;
         let terms = Terms {
             ttl: self.spec.ttl(),
+            wait: Duration::from_millis(self.spec.gating.wait_ms),
             start_timeout: self.ending.start_timeout,
             memory_mib: self.spec.resources.memory_mib,
             scratch_bytes: self.spec.resources.scratch_bytes,

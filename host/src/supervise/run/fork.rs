@@ -48,6 +48,8 @@ impl Supervisor<'_> {
             Some("the task's command does not run yet")
         } else if self.facts.exited.is_some() || self.facts.cause.is_some() {
             Some("the task is ending")
+        } else if self.gate.held().is_strict() {
+            Some("the task is held more tightly than its policies; a copy would not be")
         } else if self.fork.is_some() {
             Some("the task is being forked already")
         } else {
@@ -58,6 +60,7 @@ impl Supervisor<'_> {
                 .clients
                 .tell(client, &Event::Refused(why.to_owned()), None);
         }
+        self.wake();
         self.say(Role::Agent, Kind::Pause, &Pause {});
         self.fork = Some(Fork {
             client,
@@ -80,7 +83,7 @@ impl Supervisor<'_> {
 
     /// The agent has stopped the commands, or could not.
     pub(super) fn paused(&mut self, paused: &Paused) {
-        let Some(fork) = &mut self.fork else { return };
+        let Some(fork) = &self.fork else { return };
         if fork.file.is_some() {
             return self.fail(Cause::Protocol("it was asked to pause once".to_owned()));
         }
@@ -88,19 +91,23 @@ impl Supervisor<'_> {
             let why = crate::text::printable(&paused.error);
             return self.end_fork(Err(why));
         }
-        // A file without a name, of disk: it does not count as memory of the guest's cgroup that
-        // cannot be given back, and is gone with whoever has it open.
-        let asked = room_for_snapshot(&self.scratch, self.cgroup).and_then(|()| {
-            tempfile::tempfile_in(&self.scratch).map_err(|e| format!("cannot make a file: {e}"))
-        });
-        let asked = asked.and_then(|file| {
+        let asked = self.file_for_guest().and_then(|file| {
             let asked = self.machine.snapshot(file.as_fd());
-            fork.file = Some(file);
+            if let Some(fork) = &mut self.fork {
+                fork.file = Some(file);
+            }
             asked.map_err(|e| e.to_string())
         });
         if let Err(why) = asked {
             self.end_fork(Err(why));
         }
+    }
+
+    /// A file for a guest's memory: without a name, of disk. It does not count as memory of the
+    /// guest's cgroup that cannot be given back, and is gone with whoever has it open.
+    pub(super) fn file_for_guest(&self) -> Result<File, String> {
+        room_for_snapshot(&self.scratch, self.cgroup)?;
+        tempfile::tempfile_in(&self.scratch).map_err(|e| format!("cannot make a file: {e}"))
     }
 
     /// The VMM has written the snapshot, or could not.
@@ -143,11 +150,7 @@ impl Supervisor<'_> {
             self.clients
                 .tell(client, &Event::Drive { medium }, descriptor);
         }
-        let left = self
-            .spec
-            .ttl()
-            .saturating_sub(self.timeline.start.elapsed());
-        let ttl_left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let ttl_left_ms = u64::try_from(self.ttl_left().as_millis()).unwrap_or(u64::MAX);
         let event = Event::Snapshot { ttl_left_ms };
         self.clients.tell(client, &event, Some(file.as_fd()));
     }

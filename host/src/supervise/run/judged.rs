@@ -3,6 +3,7 @@
 
 use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
+use crate::gate::wire::Waits;
 use crate::supervise::gate::{Said, root};
 use crate::supervise::verdict::Cause;
 use crate::task::code;
@@ -37,6 +38,13 @@ impl Supervisor<'_> {
                 Said::Warning(line) => eprintln!("ampoule: {line}"),
                 // It was decided before there was a guest; each step is decided when it is next.
                 Said::PlanAllowed | Said::PlanDenied(_) => {}
+                Said::Held(held) => self.held(&held),
+                Said::NotHeld(why) => self.not_held(why),
+                Said::Waits(waits) => self.waits(waits),
+                Said::Again => {
+                    self.waits(Waits::Nothing);
+                    self.held_again();
+                }
                 Said::Refused(why) => self.refuse(why),
                 Said::Lost(why) => self.end_by(Cause::GateLost(why)),
             }

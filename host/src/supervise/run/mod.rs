@@ -22,10 +22,12 @@
 mod deadlines;
 mod finished;
 mod fork;
+mod hold;
 mod judged;
 mod pooled;
 mod requests;
 mod restore;
+mod stand;
 mod steps;
 mod words;
 
@@ -34,7 +36,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::ports;
 
@@ -59,7 +61,9 @@ use deadlines::Ending;
 pub use deadlines::VMM_MARGIN;
 pub use finished::Finished;
 use fork::Fork;
+use hold::Holding;
 use pooled::Pooled;
+use stand::Stand;
 
 /// The number of the task's own command in the guest; of a plan's first step, which others follow.
 pub(super) const MAIN: u32 = 1;
@@ -168,6 +172,8 @@ struct Supervisor<'a> {
     scratch: PathBuf,
     cgroup: Option<&'a Cgroup>,
     fork: Option<Fork>,
+    stand: Stand,
+    holding: Option<Holding>,
     pending: Vec<Pending>,
     /// Before the guest attaches: the streams. After: the pump.
     streams: Option<Streams>,
@@ -265,6 +271,8 @@ impl<'a> Supervisor<'a> {
             scratch: job.scratch,
             cgroup: job.cgroup,
             fork: None,
+            stand: Stand::new(Duration::from_millis(job.spec.gating.wait_ms)),
+            holding: None,
             pending: Vec::new(),
             streams: Some(job.streams),
             pump: None,
@@ -347,6 +355,8 @@ impl<'a> Supervisor<'a> {
             match self.machine.word() {
                 Ok(Some(Word::Running(running))) => self.timeline.running(&running),
                 Ok(Some(Word::Adopted)) => self.adopted(),
+                Ok(Some(Word::Paused(error))) => self.stopped(&error),
+                Ok(Some(Word::Parked(error))) => self.is_parked(&error),
                 Ok(Some(Word::Snapshotted(error))) => self.snapshotted(error),
                 Ok(Some(Word::Ended(ended))) => {
                     self.facts.ended = Some(ended);
@@ -395,6 +405,9 @@ impl<'a> Supervisor<'a> {
     }
 
     fn pump(&mut self, side: Side) {
+        if side == Side::Input {
+            self.wake();
+        }
         let Some(pump) = &mut self.pump else { return };
         if let Err(error) = pump.turn(side) {
             let lost_with_vmm = self.facts.ended.is_some() || self.machine.ending().is_some();

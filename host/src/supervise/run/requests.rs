@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use policy::posture::Posture;
 use protocol::Kind;
 use protocol::messages::{ReadFiles, WindowSize, WriteFiles};
 
@@ -57,7 +58,8 @@ impl Supervisor<'_> {
     /// SIGTERM to every command now, SIGKILL after the grace.
     fn stop(&mut self, grace: Duration) {
         self.facts.stopping = true;
-        if !self.runs() {
+        // What people have paused does not hear of it.
+        if !self.runs() || self.gate.held().posture >= Posture::Paused {
             self.fail(Cause::Stopped);
             return;
         }
@@ -120,6 +122,7 @@ impl Supervisor<'_> {
                 self.clients.tell(number, &Event::Refused(why), None);
             }
             Request::Fork => self.fork(number),
+            Request::Hold(hold) => self.hold(number, hold),
             Request::Stop(grace_ms) => {
                 self.clients.tell(number, &Event::Accepted, None);
                 self.stop(Duration::from_millis(grace_ms));
@@ -135,6 +138,7 @@ impl Supervisor<'_> {
     fn new_work(&mut self, number: u64, work: fn(u32) -> Work) -> Option<u32> {
         let refusal = match self.clients.work(number) {
             _ if !self.ending.ready => Some("the guest is still starting"),
+            _ if self.gate.held().posture >= Posture::Paused => Some("the task is paused"),
             Work::None => None,
             _ => Some("one request a connection"),
         };

@@ -54,6 +54,9 @@ impl Supervisor<'_> {
 
     /// Sends a message; a guest that does not read breaks the protocol.
     pub(super) fn say(&mut self, role: Role, kind: Kind, message: &impl prost::Message) {
+        if role == Role::Agent {
+            self.wake();
+        }
         if !self.is_kept(role, kind, message) {
             self.say_bytes(role, kind, &message.encode_to_vec());
         }
@@ -68,9 +71,8 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn assignment(&self) -> io::Result<Assignment> {
-        let spent = millis(self.timeline.start.elapsed());
         Ok(Assignment {
-            ttl_ms: self.spec.ttl_ms.saturating_sub(spent).max(1),
+            ttl_ms: millis(self.life_left()).max(1),
             grace_ms: self.spec.grace_ms,
             scratch_bytes: self.spec.resources.scratch_bytes,
             // A copy's is mounted.
@@ -86,6 +88,10 @@ impl Supervisor<'_> {
             return;
         }
         self.timeline.ready();
+        // What was decided since it was assigned.
+        if self.stand.has_waited() {
+            self.retime(0);
+        }
         self.run_command();
     }
 
@@ -179,7 +185,7 @@ impl Supervisor<'_> {
                 self.stepping = true;
             } else if self.facts.exited.is_none() && !self.stepping {
                 self.timeline.exited(exited.boot_ns);
-                self.facts.warned = self.ending.is_warned(now);
+                self.facts.warned = self.is_warned();
                 self.ending.command_ended(now);
                 self.facts.exited = Some(exited);
             }

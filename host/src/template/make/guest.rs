@@ -240,7 +240,7 @@ impl<'a> Actor<'a> {
     fn words(&mut self) -> Result<(), BootError> {
         while let Some(word) = self.machine.word()? {
             match word {
-                Word::Running(_) | Word::Adopted => {}
+                Word::Running(_) | Word::Adopted | Word::Paused(_) | Word::Parked(_) => {}
                 Word::Snapshotted(error) if error.is_empty() => self.wrote()?,
                 Word::Snapshotted(error) => return Err(BootError::Snapshot(error)),
                 Word::Ended(ended) => return Err(BootError::Ended(ended.detail)),

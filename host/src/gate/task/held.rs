@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How tightly the task is held: what people say of it, what follows for what it does, and what
+//! the gate is told.
+//!
+//! The host's part needs no word of the guest's: what a posture forbids is refused here whatever
+//! the gate lets through to us. A task that is paused, or asks too much, is not read from, so that
+//! nothing of it is decided meanwhile; and what people decide of a paused one is heard once it
+//! goes on.
+
+use std::time::Instant;
+
+use policy::action::Action;
+use policy::posture::{Held, Posture};
+use protocol::Kind;
+use protocol::actions::{Act, Hold};
+
+use super::super::court::{Ruling, short};
+use super::super::wire::{self, FromLoop, Waits};
+use super::Task;
+use crate::events::What;
+
+/// The rule that refuses connections.
+const NO_EGRESS: &str = "posture:no-egress";
+
+/// The rule that refuses changes.
+const READ_ONLY: &str = "posture:read-only";
+
+impl Task<'_> {
+    /// People hold the task otherwise; less tightly only once that is recorded.
+    pub(super) fn hold(&mut self, hold: wire::Hold) {
+        let looser = !hold.to.is_as_tight_as(&self.held);
+        let what = What::Posture {
+            from: self.held.posture.to_string(),
+            to: hold.to.posture.to_string(),
+            by: short(&hold.by),
+            why: short(&hold.why),
+            asks: hold.to.asks.iter().cloned().collect(),
+        };
+        if let Err(why) = self.book.seal(None, what)
+            && looser
+        {
+            let why = short(&format!("it cannot be recorded: {why}"));
+            return self.tell(&FromLoop::NotHeld(why));
+        }
+        self.take_hold(hold.to);
+        self.tell(&FromLoop::Held(self.held.clone()));
+    }
+
+    /// From now on the task is held so.
+    pub(super) fn take_hold(&mut self, held: Held) {
+        if self.held != held {
+            self.held = held;
+            self.court.hold(&self.held);
+            self.tell_gate();
+        }
+    }
+
+    /// Tells the gate how the task is held.
+    pub(super) fn tell_gate(&mut self) {
+        let strict = self.held.is_strict();
+        let hold = Hold {
+            no_grants: strict,
+            read_only: self.held.posture >= Posture::ReadOnly,
+            reason: match strict {
+                true => format!("the task is held: {}", self.held.posture),
+                false => String::new(),
+            },
+        };
+        self.say(Kind::Hold, &hold);
+    }
+
+    /// What the posture refuses, whatever policies say.
+    pub(super) fn refused(&self, act: Option<&Act>, action: &Action) -> Option<Ruling> {
+        let posture = self.held.posture;
+        let refused = |rule, why: &str| Ruling::failed(action.clone(), rule, why);
+        match act? {
+            Act::Connect(_) if posture >= Posture::NoEgress => {
+                Some(refused(NO_EGRESS, "nothing leaves this task"))
+            }
+            Act::Write(_) | Act::Remove(_) | Act::Rename(_) if posture >= Posture::ReadOnly => {
+                Some(refused(READ_ONLY, "this task changes nothing"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether what the gate says is left where it is.
+    pub(super) fn stands(&self) -> bool {
+        self.is_paused() || self.waits == Waits::TooMuch
+    }
+
+    fn is_paused(&self) -> bool {
+        self.held.posture >= Posture::Paused
+    }
+
+    /// When to look for decisions.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.asks.next().filter(|_| !self.is_paused())
+    }
+
+    /// Tells the supervisor when people begin or end to be waited for.
+    pub(super) fn tell_waits(&mut self) {
+        let waits = match self.asks.next() {
+            None => Waits::Nothing,
+            Some(_) if self.asks.is_flooded() => Waits::TooMuch,
+            Some(_) => Waits::Something,
+        };
+        if std::mem::replace(&mut self.waits, waits) != waits {
+            self.tell(&FromLoop::Waits(waits));
+        }
+    }
+
+    /// The guest is parked.
+    pub(super) fn parked(&mut self) {
+        let first = self.asks.waits().next();
+        let approval = first.map(|(approval, ..)| approval).unwrap_or_default();
+        self.book.note(None, What::Waiting { approval });
+    }
+}
