@@ -72,6 +72,11 @@ impl Supervisor<'_> {
             _ => self.gate.held().clone(),
         };
         to.posture = hold.posture.unwrap_or(to.posture);
+        let by_gate = matches!(to.posture, Posture::NoEgress | Posture::ReadOnly);
+        if self.gate.is_gated() == Some(false) && (by_gate || !hold.asks.is_empty()) {
+            let why = "nothing that the task does is judged (--ungated); it can be paused or ended";
+            return Err(why.to_owned());
+        }
         for path in &hold.asks {
             to.ask(path, &Setting::default())
                 .map_err(|error| error.to_string())?;

@@ -46,6 +46,7 @@ impl Supervisor<'_> {
             None => launch.snapshot = None,
         }
         self.machine = Machine::start(&launch, cgroup)?;
+        self.stand_again();
         self.connector.begin_again();
         self.guest = match launch.snapshot {
             Some(_) => Guest::restored(),

@@ -192,6 +192,17 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Another VMM has the task, and knows nothing of this.
+    pub(super) fn stand_again(&mut self) {
+        let life = self.life_left() + VMM_MARGIN;
+        if self.stand.is_to_stand() {
+            self.stand.paused = Pause::Told;
+            self.machine.pause(life);
+        } else if self.stand.has_waited() {
+            self.machine.retime(life);
+        }
+    }
+
     /// Tells guest-init how long the guest has. One that is not ready has yet to be assigned, or
     /// will be told when it is.
     pub(super) fn retime(&mut self, realtime_ns: u64) {
