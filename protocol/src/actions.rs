@@ -134,7 +134,7 @@ pub struct Connect {
     /// `ADDRESS:PORT`, or the path of a Unix socket.
     #[prost(string, tag = "1")]
     pub to: String,
-    /// `tcp`, `udp`, `unix` or the number of another family.
+    /// `tcp`, `udp`, `unix` or what else it is: the number of another family, another type.
     #[prost(string, tag = "2")]
     pub family: String,
 }

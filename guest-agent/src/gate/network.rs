@@ -7,9 +7,12 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use protocol::actions::{Act, Connect};
 use rustix::io::Errno;
+use rustix::net::SocketType;
+use rustix::net::sockopt::socket_type;
 
 use super::memory::Memory;
 use super::plan::{Around, Deed, GO_ON, Plan};
@@ -44,17 +47,27 @@ pub(crate) fn connect(
     let bytes = read(around, address, len)?;
     let (to, family) = match parse(&bytes)? {
         Address::Inside => return Ok(GO_ON),
-        Address::Outside { to } => (to, "ip".to_owned()),
-        Address::Other(family) => (String::new(), family.to_string()),
+        Address::Outside { to } => (to, None),
+        Address::Other(family) => (String::new(), Some(family.to_string())),
     };
     let (_, pidfd) = process::open(around.caller.thread)?;
     let socket = sys::descriptor_of(pidfd, socket).map_err(|_| Errno::BADF)?;
+    let family = family.map_or_else(|| kind(&socket), Ok)?;
     let act = Act::Connect(Connect { to, family });
     let deed = Deed::Connect {
         socket,
         address: bytes,
     };
     Ok(Plan::ask(around, act, deed))
+}
+
+/// What an IP socket speaks, as the host is told; its number for a type that is neither.
+fn kind(socket: &OwnedFd) -> Result<String, Errno> {
+    Ok(match socket_type(socket)? {
+        SocketType::STREAM => "tcp".to_owned(),
+        SocketType::DGRAM => "udp".to_owned(),
+        other => format!("type {}", other.as_raw()),
+    })
 }
 
 /// sendto(2) with an address.
