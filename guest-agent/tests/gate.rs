@@ -281,6 +281,59 @@ for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
     );
 }
 
+#[test]
+fn a_strange_first_line_is_taken_as_the_kernel_takes_it() {
+    let ground = Ground::new();
+    let long = "y".repeat(4096);
+    let full = format!("#!{}/bin/echo\n", "/".repeat(300));
+    let most = format!("#!{}/bin/echo", "/".repeat(244));
+    let nested: Vec<String> = (0..7).map(|n| format!("#!./s{}\n", n + 1)).collect();
+    let mut lines: Vec<&str> = nested.iter().map(String::as_str).collect();
+    let argument = format!("#!/bin/echo {long}\n");
+    let (over, whole) = (format!("{most}o\n"), format!("{most}\n"));
+    lines.extend([
+        "#!/bin/echo end\n",
+        "#! \t /bin/echo  a  \t b  \n",
+        "#!/bin/echo",
+        "#!/bin/echo ",
+        "#!/bin/echo a\0b\n",
+        "#!/bin/echo\0 a\n",
+        "#!/bin/echo a\r\n",
+        "#!   \n",
+        "#!\0\n",
+        "#!./s7\n",
+        "#!/usr/bin/env -S echo 'a b' c\n",
+        &argument,
+        &full,
+        &whole,
+        &over,
+    ]);
+    for (number, line) in lines.iter().enumerate() {
+        let path = ground.at("ws").join(format!("s{number}"));
+        fs::write(&path, line).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&path, mode).unwrap();
+    }
+    let script = format!(
+        r#"
+import errno, subprocess
+for number in range({}):
+    try:
+        done = subprocess.run(["./s%d" % number, "x"], capture_output=True)
+        print(number, done.returncode, done.stdout, flush=True)
+    except OSError as error:
+        print(number, errno.errorcode[error.errno], flush=True)
+"#,
+        lines.len()
+    );
+    let argv = ["/usr/bin/env", "python3", "-c", &script];
+    let mut plain = std::process::Command::new(argv[0]);
+    plain.args(&argv[1..]).current_dir(ground.at("ws"));
+    let plain = plain.output().unwrap().stdout;
+    let (done, _) = ground.run_command(command(&argv), |_| true);
+    assert_eq!(done.text(), String::from_utf8_lossy(&plain));
+}
+
 /// What a second thread does to the memory of a call that waits, `{swap}` times.
 const RACE: &str = r#"
 import ctypes, os, sys, threading, time

@@ -311,39 +311,39 @@ fn reads(there: &There) -> Result<Reads, Errno> {
     let file = std::fs::File::from(there.reopen(OFlags::RDONLY)?);
     let mut bytes = [0; FIRST_LINE];
     let read = file.read_at(&mut bytes, 0).map_err(|_| Errno::IO)?;
-    let bytes = bytes.get(..read).unwrap_or_default();
-    Ok(match bytes.strip_prefix(b"#!") {
-        Some(line) => Reads::Script(first_line(line)),
-        None => Reads::Program(elf::loader(bytes, &file)),
-    })
-}
-
-/// The words of a first line: an interpreter, and all the rest as one argument.
-fn first_line(line: &[u8]) -> Vec<Vec<u8>> {
-    let end = line.iter().position(|byte| *byte == b'\n');
-    let line = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let line = trim(line);
-    let at = line.iter().position(blank).unwrap_or(line.len());
-    let (interpreter, rest) = line.split_at_checked(at).unwrap_or((line, b""));
-    let mut words = vec![interpreter.to_vec()];
-    let rest = trim(rest);
-    if !rest.is_empty() {
-        words.push(rest.to_vec());
+    if let Some(line) = bytes.strip_prefix(b"#!") {
+        return first_line(line).map(Reads::Script).ok_or(Errno::NOEXEC);
     }
-    words
+    let bytes = bytes.get(..read).unwrap_or_default();
+    Ok(Reads::Program(elf::loader(bytes, &file)))
 }
 
-/// Without blanks at either end, as the kernel takes them: a carriage return is a letter.
-fn trim(text: &[u8]) -> &[u8] {
+/// The words of a first line, the nuls behind a short file with it: an interpreter, and all the
+/// rest as one argument. Nothing where the kernel runs nothing (`load_script`).
+fn first_line(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = text
-        .iter()
-        .position(|byte| !blank(byte))
-        .unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !blank(byte));
-    let end = end.map_or(start, |end| end.saturating_add(1));
-    text.get(start..end).unwrap_or_default()
+    let ends = |byte: &u8| blank(byte) || *byte == 0;
+    // The last byte that is read may only be the line's end.
+    let most = line.split_last()?.1;
+    let end = line.iter().position(|byte| matches!(byte, b'\n' | 0));
+    let end = end.filter(|end| line.get(*end) == Some(&b'\n'));
+    let line = end.map_or(Some(most), |end| line.get(..end))?;
+    let start = line.iter().position(|byte| !blank(byte))?;
+    let line = line.get(start..=line.iter().rposition(|byte| !blank(byte))?)?;
+    let Some(name) = line.iter().position(ends) else {
+        // Where nothing ended it, the name itself may have been cut.
+        let whole = end.is_some() || start.saturating_add(line.len()) < most.len();
+        return whole.then(|| vec![line.to_vec()]);
+    };
+    let (interpreter, rest) = line.split_at_checked(name)?;
+    let mut words = vec![interpreter.to_vec()];
+    if rest.first().is_some_and(blank)
+        && let Some(argument) = rest.iter().position(|byte| !blank(byte))
+    {
+        let argument = rest.get(argument..)?.split(|byte| *byte == 0).next()?;
+        words.push(argument.to_vec());
+    }
+    Some(words)
 }
 
 /// The command line that a start gives, as /proc shows it.

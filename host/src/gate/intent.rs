@@ -29,8 +29,8 @@ use super::scripts::Scripts;
 /// Files that are many programs.
 const MANY: [&str; 3] = ["busybox", "toybox", "coreutils"];
 
-/// Longest `#!` line that Linux reads (`BINPRM_BUF_SIZE`).
-const LINE: usize = 256;
+/// Of a `#!` line Linux reads so much behind the two (`BINPRM_BUF_SIZE`, and a nul).
+const LINE: usize = 253;
 
 /// Netlink (socket.h): questions to the kernel of the guest.
 const NETLINK: &str = "16";
@@ -193,7 +193,7 @@ fn called_as(name: &str, arguments: &[String]) -> Act {
 /// A script as the kernel starts it (binfmt_script): one argument at most stands in its line.
 fn interpreted(program: &str, arguments: &[String], scripts: &Scripts<'_>) -> Option<Act> {
     let bytes = scripts.bytes(program)?.strip_prefix(b"#!")?;
-    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let line = bytes.split(|byte| matches!(byte, b'\n' | 0)).next()?;
     let line = text(line.get(..LINE).unwrap_or(line));
     let line = line.trim_matches([' ', '\t']);
     let (interpreter, argument) = match line.split_once([' ', '\t']) {
