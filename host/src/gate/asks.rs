@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use policy::approval::desk::{self, Answer};
 use policy::approval::event::Event;
 use policy::approval::grant::Grants;
-use policy::approval::item::{Speaker, State};
+use policy::approval::item::{Decision, Speaker, State};
 use policy::approval::root::{Ask, Way, way};
 use policy::approval::store::Filter;
 use policy::approval::{Item, ItemId, Person, Store};
@@ -174,13 +174,19 @@ impl<S> Asks<S> {
             Ok(Some(Answer::Covered(grant))) => Became::Allowed {
                 approval: grant.to_string(),
             },
-            Ok(Some(Answer::Refused(id, state))) => refusal(&id, state),
+            Ok(Some(Answer::Refused(id, state))) => refusal(&id, state, self.last(&id).as_ref()),
             Ok(Some(Answer::Waiting(item, portion))) => {
                 return self.wait(case, ask, (item, Some(portion)));
             }
             Ok(Some(Answer::Flooded(item))) => return self.wait(case, ask, (item, None)),
         };
         Asked::Settled(Box::new(case), became)
+    }
+
+    /// How an item was decided.
+    fn last(&mut self, id: &ItemId) -> Option<Decision> {
+        let item = desk::look(self.store().ok()?, id, now_ms()).ok()?;
+        item.last()?.decision.clone()
     }
 
     /// Asks, or if nobody is to be asked, sees whether it was decided before.
@@ -292,18 +298,18 @@ impl<S> Asks<S> {
             match self.heard(&mut waiting, now, &mut news) {
                 None => self.waiting.push(waiting),
                 // The task goes on: what was too much is asked about by itself.
-                Some(State::Approved) if waiting.portion.is_none() => {
+                Some((State::Approved, _)) if waiting.portion.is_none() => {
                     let again = self.again(waiting.case, waiting.ask, limits);
                     news.asked.push(again);
                 }
-                Some(State::Approved) => {
+                Some((State::Approved, _)) => {
                     let approval = waiting.item.to_string();
                     let became = Became::Allowed { approval };
                     news.asked
                         .push(Asked::Settled(Box::new(waiting.case), became));
                 }
-                Some(state) => {
-                    let became = refusal(&waiting.item, state);
+                Some((state, decision)) => {
+                    let became = refusal(&waiting.item, state, decision.as_ref());
                     news.asked
                         .push(Asked::Settled(Box::new(waiting.case), became));
                 }
@@ -322,26 +328,30 @@ impl<S> Asks<S> {
     }
 
     /// What was decided of something that waits, told once for all that wait for it.
-    fn heard(&mut self, waiting: &mut Waiting<S>, now: u64, news: &mut News<S>) -> Option<State> {
+    fn heard(
+        &mut self,
+        waiting: &mut Waiting<S>,
+        now: u64,
+        news: &mut News<S>,
+    ) -> Option<(State, Option<Decision>)> {
         let store = self.store().ok()?;
+        let portion = waiting.portion.unwrap_or(0);
+        let state = desk::hear(store, &waiting.item, portion, now).ok()?;
+        // Looked at afterwards, it has at least what was heard.
         let item = desk::look(store, &waiting.item, now).ok()?;
         comments(&item, waiting, &mut news.commented);
         let told = &mut news.decided;
-        let portion = waiting.portion.unwrap_or(0);
-        let state = desk::hear(store, &waiting.item, portion, now).ok()?;
         if state.waits() {
             return None;
         }
+        let heard = item.portions().get(portion);
+        let decision = heard.and_then(|portion| portion.decision.clone());
         let approval = waiting.item.to_string();
         if !told.iter().any(|told| told.approval == approval) {
-            let decision = item.portions().get(portion);
-            let decision = decision.and_then(|portion| portion.decision.as_ref());
+            let decision = decision.as_ref();
             let by = decision.map(|decision| decision.by.iter().map(ToString::to_string));
-            let votes = item.portions().get(portion).map(|portion| &portion.votes);
-            let said = votes
-                .into_iter()
-                .flatten()
-                .find_map(|vote| vote.note.clone());
+            let votes = heard.into_iter().flat_map(|portion| &portion.votes);
+            let said = votes.filter_map(|vote| vote.note.clone()).next();
             told.push(Decided {
                 approval,
                 root: waiting.case.root,
@@ -350,7 +360,7 @@ impl<S> Asks<S> {
                 note: decision.and_then(|decision| decision.note.clone()).or(said),
             });
         }
-        Some(state)
+        Some((state, decision))
     }
 
     /// What waits: the approval, the action in a line, and seconds until no answer is a no.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use policy::approval::ItemId;
-use policy::approval::item::{State, line};
+use policy::approval::item::{Decision, State, line};
 
 use crate::approvals::ApprovalsError;
 use crate::cli::chain;
@@ -157,11 +157,17 @@ pub(super) fn refused(why: &str) -> Became {
     }
 }
 
-pub(super) fn refusal(item: &ItemId, state: State) -> Became {
+/// A no; whoever asked is told what was written to it.
+pub(super) fn refusal(item: &ItemId, state: State, decision: Option<&Decision>) -> Became {
     let why = match state {
         State::Expired => format!("nobody answered in time: approval {item}"),
         State::Withdrawn => format!("approval {item} was withdrawn"),
         _ => format!("a person said no: approval {item}"),
+    };
+    let written = decision.filter(|decision| decision.state == state);
+    let why = match written.and_then(|decision| decision.note.as_deref()) {
+        Some(note) => short(&format!("{why}: {note}")),
+        None => why,
     };
     Became::Refused {
         why,

@@ -50,13 +50,15 @@ fn a_no_and_no_answer_are_both_a_no() {
     let approval = guest.asked(id);
     rig.decide(&approval, false);
     let verdict = guest.verdict(id);
-    assert!(
-        !verdict.allow && verdict.reason.contains("a person said no"),
-        "{verdict:?}"
-    );
+    let said = |verdict: &Verdict| {
+        let reason = &verdict.reason;
+        reason.contains("a person said no") && reason.ends_with(": not that one")
+    };
+    assert!(!verdict.allow && said(&verdict), "{verdict:?}");
     // And stays one.
     let id = guest.run(1, &["rm", "-rf", "src"]);
-    assert!(!guest.verdict(id).allow);
+    let verdict = guest.verdict(id);
+    assert!(!verdict.allow && said(&verdict), "{verdict:?}");
     rig.end();
     let dir = tempfile::tempdir().unwrap();
     let short = Begin {
