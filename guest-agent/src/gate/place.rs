@@ -77,7 +77,8 @@ impl Identity {
 /// The file systems of the image and the workspace, as they were before any command ran.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Originals {
-    devices: Vec<u64>,
+    image: Option<u64>,
+    workspace: Option<u64>,
     /// Seconds since 1970; nothing changes before.
     since: i64,
 }
@@ -87,7 +88,8 @@ impl Originals {
     pub(crate) fn now() -> Self {
         let device = |path: &str| stat(path).ok().map(|stat| stat.st_dev);
         Self {
-            devices: ["/", "/workspace"].into_iter().filter_map(device).collect(),
+            image: device("/"),
+            workspace: device("/workspace"),
             since: clock_gettime(ClockId::Realtime).tv_sec,
         }
     }
@@ -95,8 +97,13 @@ impl Originals {
     /// Whether a file is as the image or the workspace had it. What is written is copied into the
     /// upper layer and has a time of change of its own, which no program can choose.
     pub(crate) fn has(&self, file: &Stat) -> bool {
-        let known = self.devices.contains(&file.st_dev);
+        let known = [self.image, self.workspace].contains(&Some(file.st_dev));
         known && is_original(file) && file.st_ctime < self.since
+    }
+
+    /// Whether a file is the image's own and as that had it.
+    pub(crate) fn of_image(&self, file: &Stat) -> bool {
+        self.image == Some(file.st_dev) && self.has(file)
     }
 }
 

@@ -114,11 +114,11 @@ impl Granted {
             let name = there.path.rsplit(|byte| *byte == b'/').next()?;
             let named = one.files.iter().any(|file| file == name);
             let alone = there.is_file() && there.stat.st_nlink == 1;
-            if !named || !alone || !originals.has(&there.stat) || own.script {
+            if !named || !alone || !originals.of_image(&there.stat) || own.script {
                 return None;
             }
             let loader = own.loader.as_ref();
-            if !loader.is_none_or(|loader| originals.has(&loader.stat)) {
+            if !loader.is_none_or(|loader| originals.of_image(&loader.stat)) {
                 return None;
             }
             if let Some(loads) = loads {
@@ -252,7 +252,7 @@ fn ask(
         program: there.path.clone(),
         env: env.list.iter().map(|one| name(one).to_vec()).collect(),
         telling: env.list.into_iter().filter_map(telling).collect(),
-        of_image: around.originals.has(&there.stat),
+        of_image: around.originals.of_image(&there.stat),
         nameless: there.nameless,
         argv: Vec::new(),
     };
