@@ -9,7 +9,8 @@
 //! What a program starts by itself cannot be told from what an agent starts beside it: both are
 //! processes of one root action. So where a step is one that starts others (a build, a script that
 //! could not be read, a program nobody knows), programs and routine changes of what they keep are
-//! no drift any more; hosts and paths beyond what was named still are. And where a host is named,
+//! no drift any more; hosts and paths beyond what was named still are. Nor are routine changes of
+//! what a program keeps that was named: git's of its own repository, after a commit. And where a host is named,
 //! addresses are no drift: which of them is its own is known in the guest alone.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -132,7 +133,8 @@ impl Named {
                 (!named).then(|| format!("program {name}"))
             }
             other => {
-                let routine = seen.harm <= Harm::Low && self.starts;
+                // A program that was named may do what it routinely does with what is its own.
+                let routine = seen.harm <= Harm::Low && (self.starts || program.is_none());
                 let named = same || routine;
                 (!named).then(|| match program {
                     Some(word) => format!("program {word}"),
@@ -241,6 +243,16 @@ mod tests {
         ] {
             assert_eq!(drift(&plan, line).as_deref(), Some(wanted), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_named_program_routinely_keeps_in_order_is_its_own() {
+        let plan = named(&["git commit -m x"]);
+        for line in ["git maintenance run --auto --quiet", "git tag v1"] {
+            assert_eq!(drift(&plan, line), None, "{line}");
+        }
+        let push = drift(&plan, "git push origin main");
+        assert_eq!(push.as_deref(), Some("git main"));
     }
 
     #[test]
