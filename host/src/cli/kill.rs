@@ -32,7 +32,7 @@ pub(super) fn end(folders: &Folders, prefix: &str, request: &Request) -> Result<
         return Err(ClientError::EndedAlready(task.id).into());
     }
     if orphans::standing(&task) == Standing::Unwatched {
-        return Ok(orphans::kill(&store, &task)?);
+        return Ok(orphans::kill(&store, folders, &task)?);
     }
     let asked = Client::connect(&task).and_then(|mut client| {
         client.send(request)?;

@@ -27,7 +27,8 @@
 //! [`scripts`] the files that they run, [`court`] the verdict, [`force`] the policies in force,
 //! [`lines`] what
 //! is said on the socket in the guest, [`named`] what plans named,
-//! [`asks`] what waits for people, [`grants`] what the guest need not ask.
+//! [`asks`] what waits for people, [`grants`] what the guest need not ask, [`left`] what a task
+//! leaves open that is gone with its loop.
 
 pub mod asks;
 pub mod client;
@@ -35,6 +36,7 @@ pub mod court;
 pub mod force;
 pub mod grants;
 pub mod intent;
+pub mod left;
 pub mod lines;
 pub mod named;
 pub mod question;

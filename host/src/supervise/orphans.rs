@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{cgroup, holdings, locks, machine};
 use crate::folders::Folders;
+use crate::gate::left;
 use crate::store::{Process, Store, StoreError, Task, now_ms};
 use crate::task::{By, End, Kind, Outcome, TaskId, code};
 
@@ -61,7 +62,7 @@ pub fn sweep(store: &Store, folders: &Folders) -> Result<(), StoreError> {
     let alive = store.alive()?;
     for task in &alive {
         if standing(task) == Standing::Gone {
-            failure = failure.or(bury(store, task).err());
+            failure = failure.or(bury(store, folders, task).err());
         }
     }
     let is_alive = |id: &TaskId| alive.iter().any(|task| task.id == *id);
@@ -69,10 +70,20 @@ pub fn sweep(store: &Store, folders: &Folders) -> Result<(), StoreError> {
     failure.map_or(Ok(()), Err)
 }
 
-fn bury(store: &Store, task: &Task) -> Result<(), StoreError> {
+fn bury(store: &Store, folders: &Folders, task: &Task) -> Result<(), StoreError> {
     free(task);
+    let outcome = outcome(task, now_ms());
     // It may have ended in good order between the look at the store and the look at the lock.
-    store.finish(&task.id, &outcome(task, now_ms()))
+    if store.has_ended(task.id.as_str())? != Some(true) {
+        close(folders, task, &outcome.end);
+    }
+    store.finish(&task.id, &outcome)
+}
+
+/// What cannot be closed now ends with its deadline.
+fn close(folders: &Folders, task: &Task, end: &End) {
+    let why = end.detail.as_deref().unwrap_or("the task is gone");
+    let _ = left::close(folders, &task.id, why);
 }
 
 /// Frees the folders of tasks whose supervisor was killed before there was a record, and of
@@ -148,7 +159,7 @@ pub enum KillError {
 ///
 /// # Errors
 /// As [`KillError`] says; a task whose VMM lives keeps its record and its locks.
-pub fn kill(store: &Store, task: &Task) -> Result<(), KillError> {
+pub fn kill(store: &Store, folders: &Folders, task: &Task) -> Result<(), KillError> {
     let give_up = Instant::now() + Duration::from_secs(2);
     while standing(task) == Standing::Unwatched {
         if Instant::now() >= give_up {
@@ -162,6 +173,7 @@ pub fn kill(store: &Store, task: &Task) -> Result<(), KillError> {
         Kind::Killed,
         "the task was killed after its supervisor had been",
     );
+    close(folders, task, &end);
     Ok(store.finish(&task.id, &Outcome::new(code::KILLED, end))?)
 }
 
@@ -358,7 +370,7 @@ mod tests {
         let mut vmm = command.arg("60").stdin(lock).spawn().unwrap();
         drop(command); // It has the lock too.
         let reaper = std::thread::spawn(move || vmm.wait().unwrap());
-        kill(&store, &task).unwrap();
+        kill(&store, &Folders::below(dir.path()), &task).unwrap();
         assert!(!reaper.join().unwrap().success());
         assert_eq!(store.find("0000aaaa").unwrap().state, State::Ended);
     }
@@ -369,7 +381,10 @@ mod tests {
         let (store, task) = recorded(dir.path());
         // This process holds it, and is not killed.
         let _vmm = locks::take(&task.runtime, locks::VMM).unwrap();
-        assert!(matches!(kill(&store, &task), Err(KillError::Alive(_))));
+        assert!(matches!(
+            kill(&store, &Folders::below(dir.path()), &task),
+            Err(KillError::Alive(_))
+        ));
         assert_eq!(store.find("0000aaaa").unwrap().state, State::Starting);
         assert_eq!(standing(&task), Standing::Unwatched);
     }
