@@ -13,37 +13,51 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use protocol::actions::{Act, Gate, Intent, Verdict};
+use protocol::actions::{Act, Done, Gate, Intent, Verdict};
 use protocol::messages::{Exec, Hello};
 use protocol::{Kind, read_frame, write_message};
 use support::*;
 
-/// A host that decides by a rule, and remembers what it was asked.
+/// Of what ends so nothing is decided.
+const THINKS: &str = "undecided";
+
+/// A host that decides by a rule, and remembers what it was asked and told.
 struct Policy {
     asked: Arc<Mutex<Vec<Intent>>>,
+    told: Arc<Mutex<Vec<Done>>>,
 }
 
 impl Policy {
     fn of(mut stream: UnixStream, allows: impl Fn(&Intent) -> bool + Send + 'static) -> Self {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let (asked, told) = (Arc::default(), Arc::default());
+        let policy = Self { asked, told };
+        let (asked, told) = (Arc::clone(&policy.asked), Arc::clone(&policy.told));
         thread::spawn(move || {
             expect::<Hello>(&mut stream, Kind::Hello);
             while let Ok(frame) = read_frame(&mut stream) {
+                if frame.kind == Kind::Done {
+                    told.lock().unwrap().push(frame.decode(Kind::Done).unwrap());
+                }
                 if frame.kind != Kind::Intent {
                     continue;
                 }
                 let intent: Intent = frame.decode(Kind::Intent).unwrap();
+                let allow = allows(&intent);
+                let thinks = short(&intent).ends_with(THINKS);
+                let id = intent.id;
+                asked.lock().unwrap().push(intent);
+                if thinks {
+                    continue;
+                }
                 let verdict = Verdict {
-                    id: intent.id,
-                    allow: allows(&intent),
+                    id,
+                    allow,
                     ..Verdict::default()
                 };
-                log.lock().unwrap().push(intent);
                 write_message(&mut stream, Kind::Verdict, &verdict).unwrap();
             }
         });
-        Self { asked }
+        policy
     }
 
     /// What was asked, in short.
@@ -332,6 +346,40 @@ for number in range({}):
     let plain = plain.output().unwrap().stdout;
     let (done, _) = ground.run_command(command(&argv), |_| true);
     assert_eq!(done.text(), String::from_utf8_lossy(&plain));
+}
+
+#[test]
+fn who_asks_more_than_may_wait_is_turned_away_by_name() {
+    let ground = Ground::new();
+    let script = r#"
+import errno, os, signal, time
+children = []
+for number in range(1200):
+    pid = os.fork()
+    if pid == 0:
+        try: open("../out/undecided", "w")
+        except OSError as error: os._exit(error.errno)
+        os._exit(0)
+    children.append(pid)
+codes = set()
+for n in range(1200 - 1024):
+    pid, status = os.wait()
+    codes.add(errno.errorcode[os.waitstatus_to_exitcode(status)])
+    children.remove(pid)
+print(codes)
+time.sleep(0.5)
+for pid in children: os.kill(pid, signal.SIGKILL)
+for pid in children: os.waitpid(pid, 0)
+"#;
+    let exec = command(&["/usr/bin/env", "python3", "-c", script]);
+    let (done, policy) = ground.run_command(exec, |_| true);
+    assert_eq!(done.text(), "{'EAGAIN'}\n", "{done:?}");
+    let told = policy.told.lock().unwrap();
+    let rules: Vec<_> = told.iter().map(|told| told.rule.as_str()).collect();
+    assert!(!rules.is_empty() && rules.iter().all(|rule| *rule == "gate:full"));
+    let counts = told.iter().filter_map(|told| told.detail.split(' ').next());
+    let counts = counts.map(|count| count.parse::<u64>().unwrap());
+    assert_eq!(counts.sum::<u64>(), 1200 - 1024, "{told:?}");
 }
 
 /// What a second thread does to the memory of a call that waits, `{swap}` times.

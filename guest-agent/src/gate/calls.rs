@@ -267,6 +267,7 @@ impl Serve {
         let size = pending.intent.encoded_len();
         let room = MOST_PENDING_BYTES.saturating_sub(self.pending_bytes());
         if self.pending.len() >= MOST_PENDING || size > room {
+            self.turned_away = self.turned_away.saturating_add(1);
             return self.answer(pending.call, Answer::Fail(libc::EAGAIN));
         }
         let id = self.number();
@@ -274,6 +275,21 @@ impl Serve {
         self.call_host();
         self.say(Kind::Intent, &pending.intent);
         self.pending.insert(id, pending);
+    }
+
+    /// All at once: told one by one they would be as many messages as the calls.
+    pub(super) fn tell_turned_away(&mut self) {
+        let count = std::mem::take(&mut self.turned_away);
+        if count == 0 {
+            return;
+        }
+        let told = Told {
+            errno: libc::EAGAIN.unsigned_abs(),
+            rule: "gate:full".into(),
+            detail: format!("{count} calls were refused: too many wait already"),
+            ..Told::default()
+        };
+        self.say(Kind::Done, &told);
     }
 
     fn pending_bytes(&self) -> usize {

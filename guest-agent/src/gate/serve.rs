@@ -154,6 +154,8 @@ pub(super) struct Serve {
     pub(super) hold: Hold,
     pub(super) uses: Uses,
     pub(super) uses_due: Option<u64>,
+    /// Calls that were refused since it was told last, because too many wait.
+    pub(super) turned_away: u64,
     pub(super) paused: bool,
     pub(super) originals: Originals,
     /// When the host is called again, and questions are looked at again.
@@ -197,6 +199,7 @@ impl Serve {
             hold: Hold::default(),
             uses: Uses::default(),
             uses_due: None,
+            turned_away: 0,
             paused: false,
             originals: Originals::now(),
             next_call: 0,
@@ -350,6 +353,7 @@ impl Serve {
         if now >= self.next_look {
             self.next_look = now.saturating_add(TICK_NS);
             self.forget_gone();
+            self.tell_turned_away();
         }
     }
 
