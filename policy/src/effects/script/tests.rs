@@ -175,6 +175,29 @@ fn makefiles_come_to_their_recipes() {
 }
 
 #[test]
+fn functions_of_make_that_pick_words_leave_none_out_that_may_run() {
+    let text = "
+W = $(wildcard src/*.c)
+a: ; echo $(filter-out src/main.c,src/main.c src/x.c) $(filter %.c,x.c y.h)
+b: ; echo $(patsubst src/%.c,build/%.o,$(filter-out src/main.c,$(W)))
+c: ; rm $(filter-out %*.c,$(W)) $(filter-out $(shell x),/) $(filter-out %,z)
+d: ; rm $(filter a/%,$(W) b/x) $(filter $(shell x),/)
+out/x.o: src/x.c ; mkdir -p $(@D) $(dir $@ y) && cc $(<F) $(^D)
+";
+    let line = |name: &str| {
+        let found = lines(&[("Makefile", text)], "make", name).unwrap();
+        found.last().unwrap().trim_end().to_owned()
+    };
+    assert_eq!(line("a"), "echo src/x.c x.c");
+    assert_eq!(line("b"), "echo build/*.o");
+    // A pattern with a star in it is not what the kernel's stars stand for.
+    assert_eq!(line("c"), "rm src/*.c /");
+    assert_eq!(line("d"), "rm src/*.c /");
+    let wanted = "mkdir -p out out/ ./ && cc x.c src";
+    assert_eq!(line("out/x.o"), wanted);
+}
+
+#[test]
 fn packages_come_to_their_scripts_with_what_is_around_them() {
     let text = r#"{"scripts": {"pretest": "lint", "test": "jest", "build": "tsc && node x.js", "postinstall": "node evil.js",
         "start": "node ."}}"#;

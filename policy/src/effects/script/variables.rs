@@ -151,11 +151,14 @@ impl Variables {
         if let Some((_, value)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             return (*value).to_owned();
         }
+        if let Some(value) = part_of_own(name, own) {
+            return value;
+        }
         match name {
             "HOME" => self.home.clone(),
             // Rules' own in forms that are not followed, and what the environment surely has.
-            "@D" | "@F" | "<D" | "<F" | "^D" | "?" | "*" | "+" | "|" | "USER" | "LOGNAME"
-            | "PATH" => UNKNOWN.to_string(),
+            "@D" | "@F" | "<D" | "<F" | "^D" | "^F" | "?" | "*" | "+" | "|" | "USER"
+            | "LOGNAME" | "PATH" => UNKNOWN.to_string(),
             // A name nobody gave a value is empty.
             _ => String::new(),
         }
@@ -186,9 +189,15 @@ impl Variables {
             ("subst", [from, to, words]) if !from.is_empty() && to.len() < 64 => {
                 words.replace(from, to)
             }
-            ("notdir", [words]) => each(words, |word| {
-                word.rsplit('/').next().unwrap_or_default().to_owned()
+            ("filter", [patterns, words]) => chosen(words, |word| {
+                is_open(patterns) || is_open(word) || matches(patterns, word)
             }),
+            // What may be others than it is written as stays: too much is judged, never too little.
+            ("filter-out", [patterns, words]) => chosen(words, |word| {
+                is_open(patterns) || word.contains(UNKNOWN) || !matches(patterns, word)
+            }),
+            ("dir", [words]) => each(words, |word| format!("{}/", folder(word))),
+            ("notdir", [words]) => each(words, |word| file(word).to_owned()),
             ("basename", [words]) => each(words, |word| {
                 word.rsplit_once('.')
                     .map_or(word, |(stem, _)| stem)
@@ -232,6 +241,48 @@ fn percent(pattern: &str) -> String {
 fn each(words: &str, change: impl Fn(&str) -> String) -> String {
     let words: Vec<String> = words.split_whitespace().map(change).collect();
     words.join(" ")
+}
+
+/// `$(@D)` and the like: the folder or the file of what a rule is about.
+fn part_of_own(name: &str, own: &[(&str, &str)]) -> Option<String> {
+    let value = |of: &str| own.iter().find(|(known, _)| *known == of);
+    match (name.strip_suffix('D'), name.strip_suffix('F')) {
+        (Some(of), _) => value(of).map(|(_, words)| each(words, |word| folder(word).to_owned())),
+        (_, Some(of)) => value(of).map(|(_, words)| each(words, |word| file(word).to_owned())),
+        _ => None,
+    }
+}
+
+fn folder(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((folder, _)) => folder,
+        None => ".",
+    }
+}
+
+fn file(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn chosen(words: &str, keep: impl Fn(&str) -> bool) -> String {
+    let words: Vec<&str> = words.split_whitespace().filter(|word| keep(word)).collect();
+    words.join(" ")
+}
+
+/// Whether it stands for words that are known only when it runs.
+fn is_open(text: &str) -> bool {
+    text.contains(['*', '?', '[', '\\', UNKNOWN])
+}
+
+/// Whether a word is one of those that patterns with `%` name.
+fn matches(patterns: &str, word: &str) -> bool {
+    let mut patterns = patterns.split_whitespace();
+    patterns.any(|pattern| match pattern.split_once('%') {
+        Some((before, after)) => word
+            .strip_prefix(before)
+            .is_some_and(|rest| rest.ends_with(after)),
+        None => word == pattern,
+    })
 }
 
 fn patsubst(from: &str, to: &str, word: &str) -> String {
