@@ -160,6 +160,8 @@ impl<'a> Task<'a> {
 
     fn run(mut self, begin: &Begin) -> io::Result<()> {
         let served = self.serve(begin);
+        self.over = true;
+        self.hear();
         self.asks.withdraw_all(|_| true, "its task ended");
         let gone = || {
             (

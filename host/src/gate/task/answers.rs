@@ -179,8 +179,11 @@ impl Task<'_> {
         }
     }
 
-    /// Looks for what people decided.
+    /// Looks for what people decided. Once the task is over it is recorded, and lets nothing pass.
     pub(super) fn hear(&mut self) {
+        if self.asks.next().is_none() {
+            return;
+        }
         let limits = self.court.limits().unwrap_or_default();
         let news = self.asks.look(&limits);
         for commented in &news.commented {
@@ -203,7 +206,9 @@ impl Task<'_> {
             });
         }
         for asked in news.asked {
-            self.asked(asked);
+            if !self.over {
+                self.asked(asked);
+            }
         }
     }
 

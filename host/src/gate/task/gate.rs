@@ -52,6 +52,8 @@ impl Task<'_> {
 
     pub(super) fn disconnected(&mut self) {
         self.gate = None;
+        // What was decided before counts, also for the gate that asks again.
+        self.hear();
         let of_gate = |asker| match asker {
             Asker::Intent(_) => true,
             Asker::Said(id, _) => id != PEOPLES,

@@ -113,6 +113,20 @@ fn what_nobody_waits_for_any_more_is_taken_out_of_the_queue() {
 }
 
 #[test]
+fn what_was_decided_when_its_task_ended_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    let id = guest.run(1, &["rm", "-rf", "src"]);
+    let approval = guest.asked(id);
+    rig.decide(&approval, true);
+    let recorded = rig.recorded();
+    let decided = |line: &&Value| line["kind"] == "decided";
+    let decided: Vec<_> = recorded.iter().filter(decided).collect();
+    assert_eq!(decided.len(), 1, "{recorded:?}");
+    assert_eq!(decided[0]["state"], "approved");
+}
+
+#[test]
 fn too_many_questions_are_one_and_a_yes_to_it_asks_them() {
     let dir = tempfile::tempdir().unwrap();
     let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
