@@ -59,7 +59,7 @@ pub(crate) fn run() -> Result<Kvm> {
     packages(kvm)?;
     rust_target()?;
     build_binaries()?;
-    for name in ["kernel", "base", "python"] {
+    for name in ["kernel", "base", "python", "develop"] {
         say(&format!("ampoule image build {name}"));
         tools::run(Command::new(binaries().join("ampoule")).args(["image", "build", name]))?;
     }

@@ -37,9 +37,14 @@ const ATTEMPTS: u32 = 2;
 /// work tree is.
 const SCRIPT: &str = r#"
 set -e
-mkdir -p /run/gate/data /run/gate/bin /run/gate/tmp
-cp -r "$1" /run/gate/data/ampoule
-rm -rf /run/gate/data/ampoule/templates
+data=/run/gate/data/ampoule
+mkdir -p $data/images $data/store /run/gate/bin /run/gate/tmp
+# The other images are large, and nothing is measured with them.
+for name in kernel base; do
+    cp "$1/images/$name.json" $data/images/
+    digest=$(sed -n 's/.*"sha256": "\([0-9a-f]*\)".*/\1/p' "$1/images/$name.json")
+    cp "$1/store/$digest" $data/store/
+done
 for program in $4; do
     cp "$2/$program" /run/gate/bin/
 done

@@ -32,7 +32,7 @@ pub(super) enum Image {
 /// Build the kernel or an image; without a name, all of them
 #[derive(Debug, Args)]
 pub(super) struct Build {
-    /// kernel, base, python, or a recipe's file (.toml)
+    /// kernel, base, python, develop, or a recipe's file (.toml)
     name: Option<String>,
     /// Make a template too, which tasks with as much memory and as many CPUs start from
     #[arg(long)]

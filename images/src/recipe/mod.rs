@@ -37,9 +37,10 @@ pub use tool::ToolError;
 /// The time every file of a build gets at the latest: 2023-11-14, and no other meaning.
 pub const EPOCH: i64 = 1_700_000_000;
 
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 3] = [
     ("base", include_str!("../../recipes/base.toml")),
     ("python", include_str!("../../recipes/python.toml")),
+    ("develop", include_str!("../../recipes/develop.toml")),
 ];
 
 /// Where builds are kept, and who hears how they go.
