@@ -54,6 +54,16 @@ pub(crate) fn kill() {
     let _ = fs::write(format!("{FOLDER}/cgroup.kill"), "1");
 }
 
+/// How long the group's processes have run in all, in microseconds (`usage_usec` of
+/// `Documentation/admin-guide/cgroup-v2.rst`, `cpu.stat`, which needs no controller).
+pub(crate) fn time_used() -> Option<u64> {
+    let stat = fs::read_to_string(format!("{FOLDER}/cpu.stat")).ok()?;
+    let used = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "));
+    used?.trim().parse().ok()
+}
+
 /// The file that says whether the group has a live process, and tells (POLLPRI) when that changes.
 #[derive(Debug)]
 pub(crate) struct Population {

@@ -265,6 +265,8 @@ impl Guest {
             agent_alive: self.agent.death().is_none(),
             ttl_left_ms: self.life.left_ms(clock::now()),
             scratch_used: scratch_used(),
+            // One that cannot be told may do anything.
+            task_us: commands::time_used().unwrap_or_else(|| clock::now() / 1000),
         };
         self.control.send(Kind::Heartbeat, &heartbeat)
     }

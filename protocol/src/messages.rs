@@ -107,6 +107,9 @@ pub struct Heartbeat {
     /// Bytes of scratch in use.
     #[prost(uint64, tag = "4")]
     pub scratch_used: u64,
+    /// How long the task's processes have run in all, in microseconds.
+    #[prost(uint64, tag = "5")]
+    pub task_us: u64,
 }
 
 /// Why init ends the guest.

@@ -85,10 +85,6 @@ fn own_memory(home: &Home) -> u64 {
     words.parse().unwrap()
 }
 
-fn makes(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-}
-
 #[test]
 fn a_paused_task_does_nothing_and_goes_on_with_the_hosts_time() {
     let Some(home) = Home::new() else { return };
@@ -123,30 +119,50 @@ fn a_paused_task_does_nothing_and_goes_on_with_the_hosts_time() {
     home.assert_nothing_left();
 }
 
+/// Waits for a file, does this and that, and says what came of each.
+const DEEDS: &str = r#"
+import errno, os, subprocess, time
+def wait(path):
+    while not os.path.exists(path):
+        time.sleep(0.1)
+def tried(what):
+    try:
+        what()
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print("ready", flush=True)
+for name in ["go", "on"]:
+    wait("/tmp/" + name)
+    print(*[tried(what) for what in [
+        lambda: open("kept.txt").read(),
+        lambda: subprocess.run(["ls", "-l"], stdout=subprocess.DEVNULL, check=True),
+        lambda: open("new", "w").close(),
+        lambda: open("kept.txt", "a").close(),
+        lambda: os.rename("kept.txt", "b") or os.rename("b", "kept.txt"),
+        lambda: os.mkdir("d") or os.rmdir("d"),
+    ]], flush=True)
+"#;
+
 #[test]
 fn a_read_only_task_changes_nothing_and_a_named_path_is_asked_about() {
     let Some(home) = Home::judged() else { return };
-    let script = "echo ready; until [ -e /tmp/go ]; do sleep 0.1; done; echo x > new; \
-                  rm kept.txt; mv kept.txt b; python3 -c 'open(\"kept.txt\", \"w\")'; ls; \
-                  echo held; until [ -e /tmp/on ]; do sleep 0.1; done; \
-                  echo x > other; echo x > kept.txt; echo wrote; cat kept.txt";
-    let task = Task::start(&home, &["--image", "python"], script);
+    let script = home.path().join("deeds.py");
+    fs::write(&script, DEEDS).unwrap();
+    let folder = workspace(&home);
+    fs::copy(&script, folder.join("deeds.py")).unwrap();
+    let task = Task::start(&home, &["--image", "python"], "python3 deeds.py");
     assert_eq!(task.line(), "ready");
     posture(&home, &["read-only", "--reason", "it looks odd"]);
-    let go = home.path().join("go");
-    makes(&go, "");
     let id = home.tasks().remove(0);
     let copied = |name: &str| {
         let to = format!("{id}:/tmp/{name}");
-        let done = home.ampoule(&["cp", go.to_str().unwrap(), &to]);
+        let done = home.ampoule(&["cp", script.to_str().unwrap(), &to]);
         assert_eq!(done.code, Some(0), "{done:?}");
     };
     // What people copy is theirs.
     copied("go");
-    assert_eq!(
-        (task.line(), task.line()),
-        ("kept.txt".to_owned(), "held".to_owned())
-    );
+    assert_eq!(task.line(), "done done EROFS EROFS EROFS EROFS");
     let asks = posture(&home, &["normal", "--ask", "kept.txt"]);
     assert_eq!(
         asks,
@@ -156,14 +172,18 @@ fn a_read_only_task_changes_nothing_and_a_named_path_is_asked_about() {
     copied("on");
     let approval = asked(&home);
     decide(&home, "approve", &approval);
-    assert_eq!(
-        (task.line(), task.line()),
-        ("wrote".to_owned(), "x".to_owned())
-    );
+    // The renames are another question, and nobody answers.
+    eventually("it asks again", PATIENCE, || {
+        let next = asked(&home);
+        let denied = next != approval;
+        if denied {
+            decide(&home, "deny", &next);
+        }
+        denied
+    });
+    assert_eq!(task.line(), "done done done done EACCES done");
     let done = task.end();
     assert_eq!(done.code, Some(0), "{done:?}");
-    let refused = done.stderr.matches("Read-only file system").count();
-    assert_eq!(refused, 4, "{done:?}");
 }
 
 #[test]

@@ -13,9 +13,6 @@ use vmm::control::{self, Body, ControlError, Park, Pause, Resume, Retime};
 
 use super::Machine;
 
-/// The unit of times in proc(5): `USER_HZ`, 100 on x86.
-const TICK: Duration = Duration::from_millis(10);
-
 impl Machine {
     /// Stops the guest, which may stand still and run for so long from now on.
     pub fn pause(&self, life: Duration) {
@@ -35,17 +32,6 @@ impl Machine {
     pub fn resume(&self, life: Duration) {
         let life_ms = millis(life);
         let _ = control::send(&self.life, Body::Resume(Resume { life_ms }), None);
-    }
-
-    /// How long the VMM's threads, vCPUs among them, have run on processors (proc(5), `stat`).
-    #[must_use]
-    pub fn time_on_cpu(&self) -> Option<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.pid)).ok()?;
-        let (_, fields) = stat.rsplit_once(')')?;
-        let mut fields = fields.split_whitespace().skip(11);
-        let mut ticks = || fields.next()?.parse::<u64>().ok();
-        let spent = ticks()?.saturating_add(ticks()?);
-        Some(TICK * u32::try_from(spent).unwrap_or(u32::MAX))
     }
 
     /// Gives the guest, which runs, another life.

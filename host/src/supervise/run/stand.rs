@@ -13,7 +13,8 @@
 //!    └ people are waited for, and it does nothing ─ 60 s ──┘    its memory in a file (parked)
 //! ```
 //!
-//! Whether the guest does nothing is not its own word: its VMM's time on processors says so.
+//! That it does nothing is its own word: a guest that lies stands still, or uses what it could use
+//! anyway.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -31,8 +32,8 @@ use crate::supervise::verdict::Cause;
 /// How much later than the loop, which ends each wait by itself, we take it to have ended.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// Share of one processor below which a guest does nothing: its heartbeats, its kernel's own work.
-const IDLE_PERCENT: u32 = 5;
+/// Share of one processor below which a task does nothing.
+const IDLE_PERCENT: u32 = 2;
 
 /// Why the guest stands still, and since when its time does not count.
 #[derive(Debug)]
@@ -45,8 +46,10 @@ pub(super) struct Stand {
     waits: Waits,
     paused: Pause,
     parked: Option<Parking>,
-    /// Since when nothing happened, and the VMM's time on processors then.
+    /// Since when nothing happened, and how long the task had run then.
     quiet: Option<(Instant, Duration)>,
+    /// How long it has run, as it said last.
+    ran: Option<Duration>,
 }
 
 /// What the VMM was told.
@@ -76,7 +79,13 @@ impl Stand {
             paused: Pause::Runs,
             parked: None,
             quiet: None,
+            ran: None,
         }
+    }
+
+    /// The guest lives, and its task has run for so long.
+    pub(super) fn beat(&mut self, ran: Duration) {
+        self.ran = Some(ran);
     }
 
     /// Whether no vCPU runs.
@@ -97,6 +106,10 @@ impl Stand {
     fn running_wait(&self, now: Instant) -> Duration {
         let running = self.since.map(|since| now.saturating_duration_since(since));
         running.unwrap_or_default().min(self.left())
+    }
+
+    fn is_spent(&self, now: Instant) -> bool {
+        self.uncounted(now) >= self.limit
     }
 
     /// What is left of the limit, by the last change.
@@ -167,7 +180,8 @@ impl Supervisor<'_> {
         let now = Instant::now();
         let held = self.gate.held().posture >= Posture::Paused;
         let stands = held || self.stand.waits == Waits::TooMuch || self.stand.parked.is_some();
-        let waiting = stands || self.stand.waits != Waits::Nothing;
+        // Once the limit is spent its time counts, whatever it does.
+        let waiting = (stands || self.stand.waits != Waits::Nothing) && !self.stand.is_spent(now);
         let (was_waiting, was_paused) = (self.stand.is_waiting(), self.stand.is_to_stand());
         if (waiting, stands) == (was_waiting, was_paused) {
             return;
@@ -251,13 +265,14 @@ impl Supervisor<'_> {
     /// still for as long as it may.
     pub(super) fn look_at_stand(&mut self, now: Instant) {
         if self.stand.wait_ends().is_some_and(|at| now >= at) {
-            self.stand.count(now, false);
+            self.wake();
+            self.stand();
             if self.stand.is_to_stand() {
                 return self.fail(Cause::Waited);
             }
         }
         let may_park = self.stand.waits == Waits::Something
-            && self.started
+            && self.ending.ready
             && !self.stand.is_to_stand()
             && self.fork.is_none()
             && self.terminal.is_none()
@@ -267,7 +282,7 @@ impl Supervisor<'_> {
             return;
         }
         let Some((since, before)) = self.stand.quiet else {
-            self.stand.quiet = self.machine.time_on_cpu().map(|spent| (now, spent));
+            self.stand.quiet = self.stand.ran.map(|ran| (now, ran));
             return;
         };
         let passed = now.saturating_duration_since(since);
@@ -275,9 +290,9 @@ impl Supervisor<'_> {
             return;
         }
         self.stand.quiet = None;
-        let spent = self.machine.time_on_cpu();
-        let spent = spent.map(|spent| spent.saturating_sub(before));
-        if spent.is_some_and(|spent| spent * 100 <= passed * IDLE_PERCENT) {
+        let ran = self.stand.ran.unwrap_or(Duration::MAX);
+        let ran = ran.checked_sub(before).unwrap_or(Duration::MAX);
+        if ran.saturating_mul(100) <= passed * IDLE_PERCENT {
             self.park(now);
         }
     }

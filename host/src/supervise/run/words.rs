@@ -38,7 +38,7 @@ impl Supervisor<'_> {
                 self.assign();
             }
             Said::Report(report) => self.timeline.report(&report),
-            Said::Heartbeat(_) => {}
+            Said::Heartbeat(beat) => self.stand.beat(Duration::from_micros(beat.task_us)),
             Said::Goodbye(goodbye) => {
                 self.facts.goodbye.get_or_insert(goodbye);
                 self.ending.said_goodbye(Instant::now());
