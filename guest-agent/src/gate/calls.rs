@@ -202,7 +202,13 @@ impl Serve {
     }
 
     fn perform(&mut self, call: Call, deed: Deed, intent: u64) {
-        if self.hold.read_only && !matches!(deed, Deed::Connect { .. }) {
+        let leaves = match &deed {
+            Deed::Connect { .. } => true,
+            // Nothing is kept in it.
+            Deed::Open { there, .. } => there.is_device(),
+            _ => false,
+        };
+        if self.hold.read_only && !leaves {
             return self.answer(call, Answer::Fail(libc::EROFS));
         }
         let Some(listener) = self.listeners.get(&call.listener) else {

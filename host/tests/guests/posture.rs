@@ -162,7 +162,7 @@ fn a_read_only_task_changes_nothing_and_a_named_path_is_asked_about() {
     };
     // What people copy is theirs.
     copied("go");
-    assert_eq!(task.line(), "done done EROFS EROFS EROFS EROFS");
+    assert_eq!(task.line(), "done done EACCES EACCES EACCES EACCES");
     let asks = posture(&home, &["normal", "--ask", "kept.txt"]);
     assert_eq!(
         asks,
