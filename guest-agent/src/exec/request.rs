@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use protocol::messages::{Exec, ExecError};
+use rustix::fs::stat;
 use rustix::io::Errno;
 
 use crate::exec::child::{Failure, Stage};
@@ -145,14 +146,21 @@ fn programs(name: &[u8], env: &[CString]) -> Vec<CString> {
         .iter()
         .find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
     let folders = path.unwrap_or_default().split(|byte| *byte == b':');
-    folders
-        .take(MAX_PATH_FOLDERS)
-        .filter_map(|folder| {
-            // An empty folder is the current one (POSIX 8.3).
-            let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
-            CString::new([folder, b"/", name].concat()).ok()
-        })
-        .collect()
+    let all = folders.take(MAX_PATH_FOLDERS).filter_map(|folder| {
+        // An empty folder is the current one (POSIX 8.3).
+        let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
+        CString::new([folder, b"/", name].concat()).ok()
+    });
+    let mut all: Vec<CString> = all.collect();
+    // Of a gated command each try waits for the gate: none is made of what is not there. Where
+    // nothing is, all are tried and told of.
+    let absolute = |path: &CString| path.as_bytes().starts_with(b"/");
+    let there = |path: &CString| absolute(path) && stat(path.as_c_str()).is_ok();
+    let from = all.iter().position(there).unwrap_or(0);
+    let rest = all.split_off(from);
+    all.retain(|path| !absolute(path));
+    all.extend(rest);
+    all
 }
 
 /// The child's failure in words.
@@ -278,6 +286,8 @@ mod tests {
         let found = prepared(&["tool"], &["PATH=/a::/b"]).programs;
         assert_eq!(texts(&found), ["/a/tool", "./tool", "/b/tool"]);
         assert_eq!(texts(&prepared(&["./tool"], &[]).programs), ["./tool"]);
+        let found = prepared(&["sh"], &["PATH=/a::/bin:/b"]).programs;
+        assert_eq!(texts(&found), ["./sh", "/bin/sh", "/b/sh"]);
     }
 
     #[test]
