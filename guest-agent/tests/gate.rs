@@ -10,10 +10,11 @@ mod support;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use protocol::actions::{Act, Done, Gate, Intent, Verdict};
+use protocol::actions::{Act, Done, Gate, Hold, Intent, Verdict};
 use protocol::messages::{Exec, Hello};
 use protocol::{Kind, read_frame, write_message};
 use support::*;
@@ -28,12 +29,21 @@ struct Policy {
 }
 
 impl Policy {
-    fn of(mut stream: UnixStream, allows: impl Fn(&Intent) -> bool + Send + 'static) -> Self {
+    fn of(
+        connections: Receiver<UnixStream>,
+        hold: Hold,
+        allows: impl Fn(&Intent) -> bool + Send + 'static,
+    ) -> Self {
         let (asked, told) = (Arc::default(), Arc::default());
         let policy = Self { asked, told };
         let (asked, told) = (Arc::clone(&policy.asked), Arc::clone(&policy.told));
         thread::spawn(move || {
+            // None comes of a command that needs nobody.
+            let Ok(mut stream) = connections.recv() else {
+                return;
+            };
             expect::<Hello>(&mut stream, Kind::Hello);
+            write_message(&mut stream, Kind::Hold, &hold).unwrap();
             while let Ok(frame) = read_frame(&mut stream) {
                 if frame.kind == Kind::Done {
                     told.lock().unwrap().push(frame.decode(Kind::Done).unwrap());
@@ -115,6 +125,15 @@ impl Ground {
         exec: Exec,
         allows: impl Fn(&Intent) -> bool + Send + 'static,
     ) -> (Outcome, Policy) {
+        self.run_held(exec, Hold::default(), allows)
+    }
+
+    fn run_held(
+        &self,
+        exec: Exec,
+        hold: Hold,
+        allows: impl Fn(&Intent) -> bool + Send + 'static,
+    ) -> (Outcome, Policy) {
         let mut host = Host::with_workspace(self.at("ws"));
         let free = [
             self.at("ws"),
@@ -131,7 +150,7 @@ impl Ground {
             gate: Some(gate),
             ..exec
         });
-        let policy = Policy::of(host.actions(), allows);
+        let policy = Policy::of(host.actions(), hold, allows);
         let started: protocol::messages::Started = expect(&mut host.agent, Kind::Started);
         assert!(started.pid > 0);
         let (stdout, stderr) = output(&mut stdio);
@@ -158,6 +177,34 @@ fn a_program_that_a_command_starts_is_asked_about_with_its_arguments() {
     let asked = policy.asked.lock().unwrap();
     assert_eq!(asked[0].root, 7);
     assert_eq!(asked[0].cwd, ground.at("ws").to_str().unwrap().as_bytes());
+}
+
+#[test]
+fn the_first_call_waits_until_the_host_has_said_how_tightly_the_task_is_held() {
+    let ground = Ground::new();
+    let script = format!("echo x > {}", shown(&ground.at("ws/f")));
+    let hold = Hold {
+        read_only: true,
+        ..Hold::default()
+    };
+    let (done, _) = ground.run_held(sh(&script), hold, |_| true);
+    assert_ne!(done.exited.code, 0);
+    assert!(!ground.at("ws/f").exists());
+}
+
+#[test]
+fn a_command_that_does_nothing_but_run_connects_to_nobody() {
+    let mut host = Host::start();
+    let connections = host.actions();
+    let gate = Some(Gate::default());
+    let mut run = |exec| {
+        host.run(Exec {
+            gate: gate.clone(),
+            ..exec
+        })
+    };
+    assert_eq!(run(command(&["true"])).exited.code, 0);
+    assert!(connections.try_recv().is_err());
 }
 
 #[test]

@@ -13,6 +13,9 @@
 //! Uses, Done ─────────────────►              for the record
 //! ```
 //!
+//! The gate connects when the first call of a command is to be judged, and decides none before it
+//! has heard *Hold*.
+//!
 //! All the gate says is a guest's word: it may make the host tighten and never loosen.
 
 use prost::{Message, Oneof};
@@ -304,8 +307,9 @@ pub struct ProgramGrant {
     /// The grant's number.
     #[prost(uint32, tag = "1")]
     pub grant: u32,
-    /// Its path on the image. The gate looks it up there before any command runs, and from then on
-    /// knows it by device and inode.
+    /// Its path on the image. The gate looks it up when a program is first started after the grant,
+    /// takes nothing but a file of the image's own as it was, and from then on knows it by device
+    /// and inode.
     #[prost(bytes = "vec", tag = "2")]
     pub path: Vec<u8>,
     /// Names that the file itself may have once links are followed, without a folder. Under

@@ -38,9 +38,25 @@ pub(super) struct Call {
     pub(super) caller: Caller,
 }
 
+impl Call {
+    pub(super) fn new(listener: u64, notification: &Notification) -> Self {
+        Self {
+            listener,
+            id: notification.id,
+            caller: Caller {
+                thread: notification.thread,
+            },
+        }
+    }
+}
+
 impl Serve {
     pub(super) fn on_calls(&mut self, number: u64, flags: PollFlags) {
         if flags.intersects(PollFlags::IN) {
+            // One may have become so by another listener in the same round.
+            if self.early.is_some() {
+                return;
+            }
             let Some(listener) = self.listeners.get(&number) else {
                 return;
             };
@@ -56,22 +72,25 @@ impl Serve {
         }
     }
 
-    fn on_call(&mut self, number: u64, notification: &Notification) {
-        let call = Call {
-            listener: number,
-            id: notification.id,
-            caller: Caller {
-                thread: notification.thread,
-            },
-        };
+    pub(super) fn on_call(&mut self, number: u64, notification: &Notification) {
+        let call = Call::new(number, notification);
         if self.is_start_of_command(number, notification) {
             return self.answer(call, Answer::Continue);
         }
         if self.images.look(call.caller) == Look::Wrong {
             return self.end(call);
         }
-        if libc::c_long::from(notification.call) == libc::SYS_set_tid_address {
+        let system_call = libc::c_long::from(notification.call);
+        if system_call == libc::SYS_set_tid_address {
             return self.answer(call, Answer::Continue);
+        }
+        self.call_host();
+        if self.hold.is_none() {
+            self.early = Some((number, *notification));
+            return;
+        }
+        if matches!(system_call, libc::SYS_execve | libc::SYS_execveat) {
+            self.look_up();
         }
         let Some(listener) = self.listeners.get(&number) else {
             return;
@@ -82,7 +101,7 @@ impl Serve {
             free: &listener.watch.free,
             grants: &self.granted,
             originals: &self.originals,
-            strict: self.hold.no_grants || self.hold.read_only,
+            strict: (self.hold.as_ref()).is_none_or(|hold| hold.no_grants || hold.read_only),
         };
         let plan = plan::plan(&around, notification);
         // What was read is this thread's only if it still waits.
@@ -208,7 +227,8 @@ impl Serve {
             Deed::Open { there, .. } => there.is_device(),
             _ => false,
         };
-        if self.hold.read_only && !leaves {
+        let read_only = self.hold.as_ref().is_none_or(|hold| hold.read_only);
+        if read_only && !leaves {
             return self.answer(call, Answer::Fail(libc::EROFS));
         }
         let Some(listener) = self.listeners.get(&call.listener) else {
@@ -278,7 +298,6 @@ impl Serve {
         }
         let id = self.number();
         pending.intent.id = id;
-        self.call_host();
         self.say(Kind::Intent, &pending.intent);
         self.pending.insert(id, pending);
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The gate's connection to the policy loop. It is made when something is gated, and made again
-//! when it breaks: what waits goes on waiting meanwhile, and is asked again.
+//! The gate's connection to the policy loop. It is made when there is something to be judged or to
+//! be told, and made again when it breaks: what waits goes on waiting meanwhile, and is asked
+//! again. Of a command that does nothing but run its program, which was judged before, the host
+//! hears nothing. The first call of another waits until the host has said how tightly the task is
+//! held.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use protocol::actions::{Grants, Reply, Verdict};
@@ -20,6 +23,7 @@ const AGAIN_NS: u64 = 200_000_000;
 impl Serve {
     /// Connects, if it is not connected, and says all that waits.
     pub(super) fn call_host(&mut self) {
+        self.called = true;
         let now = clock::now();
         if self.link.is_some() || now < self.next_call {
             return;
@@ -48,9 +52,11 @@ impl Serve {
     pub(super) fn lose(&mut self) {
         self.link = None;
         self.granted = Granted::default();
+        self.offered = None;
     }
 
     pub(super) fn say(&mut self, kind: Kind, message: &impl protocol::Message) {
+        self.call_host();
         let sent = self.link.as_mut().map(|link| link.send(kind, message));
         if matches!(sent, Some(Err(_))) {
             self.lose();
@@ -91,17 +97,34 @@ impl Serve {
                 self.door.reply(&reply);
             }
             Kind::Grants => {
-                let grants: Grants = frame.decode(Kind::Grants)?;
-                let me = Caller {
-                    thread: std::process::id(),
-                };
-                let loads = self.loads.as_ref();
-                self.granted = Granted::new(&grants, me, &self.originals, loads);
-                self.images.pass_all(self.granted.identities());
+                self.granted = Granted::default();
+                self.offered = Some(frame.clone());
             }
-            Kind::Hold => self.hold = frame.decode(Kind::Hold)?,
+            Kind::Hold => {
+                self.hold = Some(frame.decode(Kind::Hold)?);
+                if let Some((listener, notification)) = self.early.take() {
+                    self.on_call(listener, &notification);
+                }
+            }
             kind => return Err(FrameError::Unexpected { kind }),
         }
         Ok(())
+    }
+
+    /// Looks up what was granted. Not before a program is started: most of what may be granted is
+    /// on no image, and looking for all of it takes longer than many a command.
+    pub(super) fn look_up(&mut self) {
+        let Some(frame) = self.offered.take() else {
+            return;
+        };
+        let Ok(grants) = frame.decode::<Grants>(Kind::Grants) else {
+            return self.lose();
+        };
+        let me = Caller {
+            thread: std::process::id(),
+        };
+        let loads = self.loads.as_ref();
+        self.granted = Granted::new(&grants, me, &self.originals, loads);
+        self.images.pass_all(self.granted.identities());
     }
 }

@@ -110,11 +110,14 @@ impl Granted {
     ) -> Self {
         let identity = |one: &ProgramGrant| {
             let there = me.there(libc::AT_FDCWD, &one.path, true).ok()?;
-            let own = images::start(me, &there, &one.path).ok()?;
             let name = there.path.rsplit(|byte| *byte == b'/').next()?;
             let named = one.files.iter().any(|file| file == name);
             let alone = there.is_file() && there.stat.st_nlink == 1;
-            if !named || !alone || !originals.of_image(&there.stat) || own.script {
+            if !named || !alone || !originals.of_image(&there.stat) {
+                return None;
+            }
+            let own = images::start(me, &there, &one.path).ok()?;
+            if own.script {
                 return None;
             }
             let loader = own.loader.as_ref();

@@ -11,8 +11,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
-use protocol::Kind;
 use protocol::actions::{Declared, Hold, Intent, Uses, Withdrawn};
+use protocol::{Frame, Kind};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::calls::Call;
@@ -24,7 +24,7 @@ use super::place::{Identity, Originals};
 use super::plan::Deed;
 use super::process;
 use super::programs::Granted;
-use super::sys::{self, Answer};
+use super::sys::{self, Answer, Notification};
 use super::who::Who;
 use crate::clock;
 use crate::link::{Connect, Link};
@@ -151,13 +151,20 @@ pub(super) struct Serve {
     pub(super) pending: BTreeMap<u64, Pending>,
     pub(super) images: Images,
     pub(super) granted: Granted,
-    pub(super) hold: Hold,
+    /// Grants that were not looked up yet: no program was started since.
+    pub(super) offered: Option<Frame>,
+    /// Unknown until the host has said it.
+    pub(super) hold: Option<Hold>,
+    /// A call that came before that.
+    pub(super) early: Option<(u64, Notification)>,
     pub(super) uses: Uses,
     pub(super) uses_due: Option<u64>,
     /// Calls that were refused since it was told last, because too many wait.
     pub(super) turned_away: u64,
     pub(super) paused: bool,
     pub(super) originals: Originals,
+    /// The host was needed: if it is lost it is called again.
+    pub(super) called: bool,
     /// When the host is called again, and questions are looked at again.
     pub(super) next_call: u64,
     next_look: u64,
@@ -196,7 +203,10 @@ impl Serve {
             pending: BTreeMap::new(),
             images: Images::default(),
             granted: Granted::default(),
-            hold: Hold::default(),
+            offered: None,
+            hold: None,
+            early: None,
+            called: false,
             uses: Uses::default(),
             uses_due: None,
             turned_away: 0,
@@ -235,7 +245,8 @@ impl Serve {
             sources.push(Source::Host);
             fds.push(PollFd::new(link, link.interest(true)));
         }
-        for (number, listener) in self.listeners.iter().filter(|_| !self.paused) {
+        let serves = !self.paused && self.early.is_none();
+        for (number, listener) in self.listeners.iter().filter(|_| serves) {
             sources.push(Source::Listener(*number));
             fds.push(PollFd::new(&listener.watch.listener, PollFlags::IN));
         }
@@ -248,7 +259,7 @@ impl Serve {
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         });
         let waits = !self.pending.is_empty() || self.uses_due.is_some();
-        let lost = self.link.is_none() && !self.listeners.is_empty();
+        let lost = self.link.is_none() && self.called && !self.listeners.is_empty();
         let timeout = (waits || lost).then_some(&TICK);
         if poll(&mut fds, timeout).is_err() {
             return Vec::new();
@@ -270,7 +281,6 @@ impl Serve {
                     };
                     self.listeners.insert(self.next_listener, listener);
                     self.next_listener = self.next_listener.saturating_add(1);
-                    self.call_host();
                 }
                 Order::Pause(done) => {
                     self.let_go();
@@ -279,7 +289,7 @@ impl Serve {
                 Order::Continue => self.paused = false,
                 Order::Copied => {
                     self.lose();
-                    self.call_host();
+                    self.hold = None;
                 }
             }
         }
@@ -287,6 +297,12 @@ impl Serve {
 
     fn let_go(&mut self) {
         self.paused = true;
+        if let Some((listener, notification)) = self.early.take() {
+            self.answer(
+                Call::new(listener, &notification),
+                Answer::Fail(ERESTARTSYS),
+            );
+        }
         for (id, pending) in std::mem::take(&mut self.pending) {
             self.answer(pending.call, Answer::Fail(ERESTARTSYS));
             self.say(Kind::Withdrawn, &Withdrawn { id });
@@ -315,7 +331,6 @@ impl Serve {
                 root: said.root,
                 json: said.line,
             };
-            self.call_host();
             self.say(Kind::Declared, &declared);
             self.door.said(said.client, declared);
         }
@@ -341,7 +356,7 @@ impl Serve {
     }
 
     fn tick(&mut self) {
-        if self.link.is_none() && !self.listeners.is_empty() && !self.paused {
+        if self.called && !self.listeners.is_empty() && !self.paused {
             self.call_host();
         }
         let now = clock::now();

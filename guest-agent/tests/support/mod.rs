@@ -25,13 +25,19 @@ use protocol::{Frame, FrameError, Kind, Message, ports, read_frame, write_frame,
 /// Longer than anything here takes, so that a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Pairs(Sender<(u32, UnixStream)>);
+struct Pairs {
+    all: Sender<(u32, UnixStream)>,
+    actions: Sender<UnixStream>,
+}
 
 impl Connect for Pairs {
     fn connect(&self, port: u32) -> io::Result<OwnedFd> {
         let (host, guest) = UnixStream::pair()?;
         host.set_read_timeout(Some(PATIENCE))?;
-        self.0.send((port, host)).map_err(io::Error::other)?;
+        match port {
+            ports::ACTIONS => self.actions.send(host).map_err(io::Error::other)?,
+            _ => self.all.send((port, host)).map_err(io::Error::other)?,
+        }
         Ok(guest.into())
     }
 }
@@ -40,6 +46,7 @@ impl Connect for Pairs {
 pub(crate) struct Host {
     pub(crate) agent: UnixStream,
     connections: Receiver<(u32, UnixStream)>,
+    actions: Option<Receiver<UnixStream>>,
     next: u32,
 }
 
@@ -64,7 +71,12 @@ impl Host {
     }
 
     pub(crate) fn with_workspace(workspace: PathBuf) -> Self {
-        let (sender, connections) = channel();
+        let (all, connections) = channel();
+        let (of_gate, actions) = channel();
+        let pairs = Pairs {
+            all,
+            actions: of_gate,
+        };
         thread::spawn(move || {
             let guest = Guest {
                 workspace,
@@ -74,7 +86,7 @@ impl Host {
                 door: None,
                 confirms: false,
             };
-            guest_agent::serve(&guest, Arc::new(Pairs(sender)))
+            guest_agent::serve(&guest, Arc::new(pairs))
         });
         let (port, mut agent) = connections.recv_timeout(PATIENCE).unwrap();
         assert_eq!(port, ports::AGENT);
@@ -84,6 +96,7 @@ impl Host {
         Self {
             agent,
             connections,
+            actions: Some(actions),
             next: 1,
         }
     }
@@ -109,11 +122,9 @@ impl Host {
         connection
     }
 
-    /// Takes the connection that the gate opened.
-    pub(crate) fn actions(&mut self) -> UnixStream {
-        let (got, connection) = self.connections.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(got, ports::ACTIONS);
-        connection
+    /// The connections that the gate opens, once.
+    pub(crate) fn actions(&mut self) -> Receiver<UnixStream> {
+        self.actions.take().unwrap()
     }
 
     pub(crate) fn id(&mut self) -> u32 {
