@@ -246,6 +246,11 @@ impl Agent<'_> {
     fn pause(&mut self) -> Result<(), FrameError> {
         let frozen = pause::freeze(|| self.gate.iter().for_each(Gate::pause));
         self.paused = frozen.is_ok();
+        // Whose guest goes on from here may be another's, with a host of its own: a gate that has
+        // nobody to watch keeps nothing for it.
+        if matches!(frozen, Ok(false)) {
+            self.gate.take().into_iter().for_each(Gate::end);
+        }
         let paused = match frozen {
             Ok(populated) => Paused {
                 error: String::new(),

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use protocol::actions::{Declared, Hold, Intent, Uses, Withdrawn};
@@ -67,6 +67,8 @@ pub(super) enum Order {
     Continue,
     /// This guest is a copy: what the original was told and granted is not the copy's.
     Copied,
+    /// No command is left.
+    End,
 }
 
 /// The way to the gate's thread.
@@ -74,6 +76,7 @@ pub(super) enum Order {
 pub(crate) struct Gate {
     orders: Sender<Order>,
     bell: Arc<OwnedFd>,
+    thread: JoinHandle<()>,
 }
 
 impl Gate {
@@ -89,7 +92,7 @@ impl Gate {
         let (orders, received) = mpsc::channel();
         let rung = Arc::clone(&bell);
         let builder = thread::Builder::new().stack_size(STACK);
-        builder.name("gate".into()).spawn(move || {
+        let thread = builder.name("gate".into()).spawn(move || {
             // Its own, so that what it makes for others gets the bits they ask for.
             if sys::own_folders().is_ok() {
                 rustix::process::umask(rustix::fs::Mode::empty());
@@ -97,7 +100,11 @@ impl Gate {
             let door = Door::open(socket.as_deref());
             Serve::new(connect, received, rung, door, loads).run();
         })?;
-        Ok(Self { orders, bell })
+        Ok(Self {
+            orders,
+            bell,
+            thread,
+        })
     }
 
     pub(crate) fn watch(&self, watch: Watch) {
@@ -120,8 +127,15 @@ impl Gate {
         self.order(Order::Copied);
     }
 
+    /// Ends it, and with it its connection and all that it was told, granted and let pass.
+    pub(crate) fn end(self) {
+        self.order(Order::End);
+        // It waits for nobody.
+        let _ = self.thread.join();
+    }
+
     fn order(&self, order: Order) {
-        // The thread ends with the process only.
+        // The thread ends by an order or with the process.
         let _ = self.orders.send(order);
         let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
     }
@@ -174,6 +188,7 @@ pub(super) struct Serve {
     pub(super) door: Door,
     /// Where it is not had, programs are looked at after their start only.
     pub(super) loads: Option<Loads>,
+    over: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -219,11 +234,12 @@ impl Serve {
             buffer: vec![0; 16 * 1024],
             door,
             loads,
+            over: false,
         }
     }
 
     fn run(mut self) {
-        loop {
+        while !self.over {
             let ready = self.wait();
             for (source, flags) in ready {
                 match source {
@@ -290,6 +306,10 @@ impl Serve {
                 Order::Copied => {
                     self.lose();
                     self.hold = None;
+                }
+                Order::End => {
+                    self.tell_uses();
+                    self.over = true;
                 }
             }
         }
@@ -361,14 +381,19 @@ impl Serve {
         }
         let now = clock::now();
         if self.uses_due.is_some_and(|due| now >= due) {
-            self.uses_due = None;
-            let uses = std::mem::take(&mut self.uses);
-            self.say(Kind::Uses, &uses);
+            self.tell_uses();
         }
         if now >= self.next_look {
             self.next_look = now.saturating_add(TICK_NS);
             self.forget_gone();
             self.tell_turned_away();
+        }
+    }
+
+    fn tell_uses(&mut self) {
+        if self.uses_due.take().is_some() {
+            let uses = std::mem::take(&mut self.uses);
+            self.say(Kind::Uses, &uses);
         }
     }
 

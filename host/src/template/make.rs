@@ -23,6 +23,7 @@ use crate::supervise::kvm::{self, KvmError};
 use crate::supervise::machine::VMM;
 use crate::task::Resources;
 
+mod gate;
 mod guest;
 
 pub use guest::BootError;

@@ -93,11 +93,15 @@ impl Home {
 
     /// Makes the template of a guest of this size, as `ampoule run` has it made in the background.
     pub(crate) fn make_template(&self, memory_mib: u32, cpus: u8) {
+        self.make_template_of("base", (memory_mib, cpus));
+    }
+
+    pub(crate) fn make_template_of(&self, image: &str, (memory_mib, cpus): (u32, u8)) {
         let scratch = u64::from(memory_mib) << 19;
         let resources = serde_json::json!({
             "memory_mib": memory_mib, "cpus": cpus, "scratch_bytes": scratch,
         });
-        let request = serde_json::json!({ "image": "base", "resources": resources });
+        let request = serde_json::json!({ "image": image, "resources": resources });
         eventually("nobody else makes a template", PATIENCE, || {
             let done = self.ampoule(&["template", &request.to_string()]);
             assert!(matches!(done.code, Some(0 | 75)), "{done:?}");

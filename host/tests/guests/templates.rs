@@ -113,6 +113,42 @@ fn a_restored_guest_gets_its_workspace_and_keeps_it_apart() {
     assert_eq!(how(&home).0, "restored");
 }
 
+/// A template is made of a guest that has run a command under the gate.
+#[test]
+fn nothing_of_its_templates_gate_is_in_a_restored_guest() {
+    let Some(home) = Home::with_own_templates() else {
+        return;
+    };
+    let policy = home.path().join("f/ampoule/policy");
+    let limits = "built_in = false\nungated = true\n";
+    fs::write(policy.join("limits.toml"), limits).unwrap();
+    home.make_template_of("python", (256, 1));
+    let run = |options: &[&str], script: &str| {
+        let image = ["run", "--image", "python"];
+        let done = home.fed(
+            &[&image, options, &["--", "sh"]].concat(),
+            script.as_bytes(),
+        );
+        assert_eq!(how(&home).0, "restored", "{done:?}");
+        done.stdout
+    };
+    // Its thread, and its socket.
+    let script = "cat /proc/[0-9]*/task/[0-9]*/comm | grep -cx gate; \
+                  grep -c agent.sock /proc/net/unix";
+    assert_eq!(run(&["--ungated"], script), "0\n0\n");
+    assert_eq!(run(&[], script), "1\n1\n");
+    // What its own host says counts, of the start that the template has seen as of any other.
+    let forbids = home.path().join("no-true.cedar");
+    let text = "@id(\"no-true\")\n@reason(\"it is not used here\")\n\
+                forbid (principal, action, resource)\n\
+                when { context.programs.contains(\"true\") };\n";
+    fs::write(&forbids, text).unwrap();
+    let script = "/usr/bin/true; echo $?";
+    assert_eq!(run(&[], script), "0\n");
+    let forbids = forbids.to_str().unwrap();
+    assert_eq!(run(&["--policy", forbids], script), "126\n");
+}
+
 #[test]
 fn a_damaged_template_is_named_replaced_and_does_not_keep_a_task_from_running() {
     let Some(home) = Home::with_own_templates() else {

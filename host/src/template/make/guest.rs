@@ -14,14 +14,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prost::Message;
+use protocol::actions;
 use protocol::messages::{Assignment, Continue, Exec};
 use protocol::{Kind, ports};
 use vmm::config::{ConfigError, Life, MemoryMib, VcpuCount};
 use vmm::control::ControlError;
 
+use super::gate::Gate;
 use crate::poll::Interests;
 use crate::supervise::assignment;
 use crate::supervise::connector::Connector;
+use crate::supervise::gate::free;
 use crate::supervise::guest::{Guest, GuestError, Role, Said};
 use crate::supervise::load;
 use crate::supervise::machine::{Launch, Machine, MachineError, Word};
@@ -77,11 +80,15 @@ pub(super) struct Files {
     pub(super) root: File,
 }
 
-/// The least that a command can be.
+/// The least that a command can be, gated as a task's is.
 fn least() -> Exec {
     Exec {
         id: 1,
         argv: vec![b"true".to_vec()],
+        gate: Some(actions::Gate {
+            root: 1,
+            free: free(None),
+        }),
         ..Exec::default()
     }
 }
@@ -91,6 +98,7 @@ enum Name {
     Vmm,
     Connector,
     Guest(Role),
+    Gate,
 }
 
 /// What a guest is for.
@@ -107,6 +115,7 @@ struct Actor<'a> {
     machine: Machine,
     connector: Connector,
     guest: Guest,
+    gate: Option<Gate>,
     resources: &'a Resources,
     ready: bool,
     reported: bool,
@@ -194,6 +203,7 @@ impl<'a> Actor<'a> {
                 Purpose::Store => Guest::default(),
                 Purpose::Rehearse => Guest::restored(),
             },
+            gate: None,
             resources,
             ready: false,
             reported: false,
@@ -219,6 +229,9 @@ impl<'a> Actor<'a> {
                 into.both(wire.as_fd(), wire.is_sending(), Name::Guest(role));
             }
         }
+        if let Some(wire) = self.gate.as_ref().and_then(Gate::open) {
+            into.both(wire.as_fd(), wire.is_sending(), Name::Gate);
+        }
         for name in into.wait(Some(until))? {
             match name {
                 Name::Vmm => self.words()?,
@@ -226,6 +239,10 @@ impl<'a> Actor<'a> {
                     for new in self.connector.answer(self.machine.connector())? {
                         self.connected(new.port, new.socket)?;
                     }
+                }
+                Name::Gate => {
+                    let answered = self.gate.iter_mut().try_for_each(Gate::answer);
+                    answered.map_err(GuestError::from)?;
                 }
                 Name::Guest(role) => {
                     for said in self.guest.read(role)? {
@@ -275,6 +292,7 @@ impl<'a> Actor<'a> {
                 }
             }
             ports::AGENT => self.guest.connected(port, socket),
+            ports::ACTIONS => self.gate = Some(Gate::new(socket)),
             // Its command writes nothing that matters.
             _ => self.streams.push(socket),
         }
@@ -307,6 +325,7 @@ impl<'a> Actor<'a> {
                 let go_on = Continue { copy: false }.encode_to_vec();
                 self.guest.post(Role::Agent, Kind::Continue, &go_on)?;
                 self.streams.clear();
+                self.gate = None;
                 self.write_at = Some(Instant::now() + REST);
             }
             Said::Goodbye(goodbye) => return Err(BootError::Ended(goodbye.detail.clone())),
