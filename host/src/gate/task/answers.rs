@@ -207,23 +207,36 @@ impl Task<'_> {
         }
         for asked in news.asked {
             if !self.over {
+                let asked = self.again(asked);
                 self.asked(asked);
             }
         }
     }
 
+    /// Looks again at what people approved: policies may have changed while they thought.
+    fn again(&mut self, asked: Asked<Source>) -> Asked<Source> {
+        let Asked::Settled(case, Became::Allowed { approval }) = asked else {
+            return asked;
+        };
+        let became = match self.still(&case) {
+            Ok(()) => Became::Allowed { approval },
+            Err(why) => Became::Refused {
+                why,
+                approval: None,
+            },
+        };
+        Asked::Settled(case, became)
+    }
+
     /// What asking came to.
     pub(super) fn became(&mut self, case: &Case<Source>, became: Became) {
         let reply = match became {
-            Became::Allowed { approval } => match self.still(case) {
-                Ok(()) => Reply {
-                    allow: true,
-                    asked: true,
-                    by: "approval",
-                    reason: format!("approved: {approval}"),
-                    approval: Some(approval),
-                },
-                Err(why) => refusal(why),
+            Became::Allowed { approval } => Reply {
+                allow: true,
+                asked: true,
+                by: "approval",
+                reason: format!("approved: {approval}"),
+                approval: Some(approval),
             },
             Became::Refused { why, approval } => Reply {
                 by: if approval.is_some() {
@@ -242,7 +255,7 @@ impl Task<'_> {
         self.answer(case, reply);
     }
 
-    /// Whether what people approved may still run: policies may have changed while they thought.
+    /// Whether it may still run.
     fn still(&mut self, case: &Case<Source>) -> Result<(), String> {
         self.look_at_policies();
         let host = self.court.workspace.as_deref();
