@@ -122,6 +122,19 @@ impl Judge {
         if let Some(workspace) = workspace {
             blast::settle(&mut analysis, cwd, workspace);
         }
+        self.settled(analysis, cwd, workspace, around)
+    }
+
+    /// Judges what was learnt of one action and is settled ([`blast::settle`]): for callers to
+    /// whom it makes a difference what is left of it then.
+    #[must_use]
+    pub fn settled(
+        &self,
+        analysis: Analysis,
+        cwd: Option<&str>,
+        workspace: Option<&dyn Workspace>,
+        around: &Around,
+    ) -> Judgement {
         let blast = workspace.map(|workspace| blast::measure(&analysis, cwd, workspace));
         self.weigh(analysis, blast, around, &Planned::default())
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use policy::action::{Act, Action, Plan};
 use policy::approval::Scope;
 use policy::approval::item::line;
-use policy::blast::Workspace;
+use policy::blast::{self, Workspace};
 use policy::effects::place::Setting;
 use policy::effects::shell::Ground;
 use policy::effects::{Analysis, Harm, intent};
@@ -200,12 +200,8 @@ impl Court {
 
     /// Finds out early what of it is the same for all tasks.
     pub fn look_up_grants(&self) {
-        if self
-            .force
-            .in_force()
-            .is_ok_and(|in_force| !has_own(&in_force))
-        {
-            let _ = self.grants();
+        if (self.force.in_force()).is_ok_and(|in_force| !has_own(&in_force)) {
+            self.shared_grants();
         }
     }
 
@@ -215,8 +211,12 @@ impl Court {
         match self.force.in_force() {
             Err(_) => Grants::default(),
             Ok(in_force) if has_own(&in_force) => grants::of(self, true),
-            Ok(_) => self.force.grants(|| grants::of(self, false)),
+            Ok(_) => self.shared_grants().clone(),
         }
+    }
+
+    fn shared_grants(&self) -> &Grants {
+        self.force.grants(|| grants::of(self, false))
     }
 
     /// As [`Self::rule`], and remembered if the words alone made it an allow: programs start the
@@ -338,16 +338,20 @@ impl Court {
         })
     }
 
-    /// What an action that is said before it is done would do.
+    /// What is said of an action that is said before it is done, and what it would do.
     #[must_use]
-    pub fn analysis(&self, action: &Action, scripts: &Scripts<'_>) -> Analysis {
-        let view = scripts.sent();
-        let ground = Ground {
-            setting: &self.setting,
-            cwd: Some(&self.setting.workspace),
-            files: &view,
+    pub fn said(&self, action: Action, scripts: &Scripts<'_>) -> (Ruling, Analysis) {
+        let in_force = match self.force.in_force() {
+            Ok(in_force) => in_force,
+            Err(why) => {
+                let failed = Ruling::failed(action, "gate:policies", &why);
+                return (failed, Analysis::default());
+            }
         };
-        intent::of(action, ground)
+        let (view, own) = (scripts.sent(), has_own(&in_force));
+        let (judged, _) = self.judge(&in_force.judge, &action, (&view, own), (scripts, None));
+        let analysis = judged.analysis.clone();
+        (ruling(action, (judged, false), Vec::new()), analysis)
     }
 
     /// The path of an action's that people want to be asked about.
@@ -371,24 +375,20 @@ impl Court {
             cwd: Some(&self.setting.workspace),
             files: view,
         };
-        let analysis = intent::of(action, ground);
+        let mut analysis = intent::of(action, ground);
         let cwd = action.cwd.as_deref().or(ground.cwd);
         let unlooked = scripts.unlooked();
         let counted = own || matters(&analysis);
         let folder = counted.then(|| scripts.folder()).flatten();
         let workspace = folder.map_or(&unlooked as &dyn Workspace, |folder| folder);
-        let judged = judge.analysed(analysis, cwd, Some(workspace), &self.around);
-        let drift = named.and_then(|named| named.drift(action, &judged.analysis, &self.setting));
-        let judged = match &drift {
-            None => judged,
-            Some(_) => {
-                let around = Around {
-                    declared: Declared::OutsidePlan,
-                    ..self.around.clone()
-                };
-                judge.analysed(judged.analysis, cwd, Some(workspace), &around)
-            }
-        };
+        blast::settle(&mut analysis, cwd, workspace);
+        let drift = named.and_then(|named| named.drift(action, &analysis, &self.setting));
+        let outside = drift.is_some().then(|| Around {
+            declared: Declared::OutsidePlan,
+            ..self.around.clone()
+        });
+        let around = outside.as_ref().unwrap_or(&self.around);
+        let judged = judge.settled(analysis, cwd, Some(workspace), around);
         (judged, drift)
     }
 }

@@ -168,8 +168,8 @@ impl Force {
     }
 
     /// What is granted under the built-in policies, found out at most once.
-    pub fn grants(&self, find: impl FnOnce() -> Grants) -> Grants {
-        self.kept.grants.get_or_init(find).clone()
+    pub fn grants(&self, find: impl FnOnce() -> Grants) -> &Grants {
+        self.kept.grants.get_or_init(find)
     }
 
     /// Policies where the agent writes are none.

@@ -168,9 +168,8 @@ impl Task<'_> {
                 self.note_said((id, root), value, declared.json.len())?;
                 let host = self.court.workspace.as_deref();
                 let scripts = Scripts::new(&self.court.setting, host, &[]);
-                let analysis = self.court.analysis(&action, &scripts);
-                let ruling = self.court.rule(&[action], &scripts, None);
-                self.weigh((id, root), vec![(ruling, analysis)], None);
+                let said = self.court.said(action, &scripts);
+                self.weigh((id, root), vec![said], None);
                 Ok(())
             }
         }
