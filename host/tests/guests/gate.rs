@@ -1,85 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a task does is seen, asked about and answered.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Child;
-
 use serde_json::Value;
 
-use super::harness::{Done, Home, PATIENCE, eventually};
-
-/// A folder with a file that is there before the task.
-pub(crate) fn workspace(home: &Home) -> PathBuf {
-    let folder = home.path().join("ws");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("kept.txt"), "kept\n").unwrap();
-    folder
-}
-
-/// A shell that is told what to do as an agent is: by what nobody could read before.
-fn shell<'a>(workspace: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
-    let folder = workspace.to_str().unwrap();
-    let image = [
-        "run",
-        "--image",
-        "python",
-        "--workspace",
-        folder,
-        "--wait",
-        "2m",
-    ];
-    [&image[..], options, &["--", "sh"]].concat()
-}
-
-/// The approvals that wait.
-fn waiting(home: &Home) -> Vec<Value> {
-    let done = home.ampoule(&["approvals", "ls", "--json"]);
-    let lines = done.stdout.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-/// Waits for a question and gives its id.
-pub(crate) fn asked(home: &Home) -> String {
-    let first = || {
-        let first = waiting(home).into_iter().next();
-        first.and_then(|item| item["approval"].as_str().map(str::to_owned))
-    };
-    eventually("somebody is asked", PATIENCE, || first().is_some());
-    first().unwrap()
-}
-
-pub(crate) fn decide(home: &Home, how: &str, id: &str) {
-    let done = home.ampoule(&["approvals", how, id]);
-    assert_eq!(done.code, Some(0), "{done:?}");
-}
-
-/// Starts a shell of a task with a script.
-fn start(home: &Home, workspace: &Path, script: &str) -> Child {
-    let mut child = home.piped(&shell(workspace, &[]));
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(script.as_bytes()).unwrap();
-    child
-}
-
-fn run(home: &Home, workspace: &Path, options: &[&str], script: &str) -> Done {
-    home.fed(&shell(workspace, options), script.as_bytes())
-}
-
-fn end(child: Child) -> Done {
-    child.wait_with_output().unwrap().into()
-}
-
-pub(crate) fn events(home: &Home, kinds: &str) -> Vec<Value> {
-    let done = home.ampoule(&["events", "--json", "--kind", kinds]);
-    let lines = done.stdout.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
+use super::gated::{asked, decide, end, events, run, start, waiting, workspace};
+use super::harness::{Home, PATIENCE, eventually};
 
 /// An agent that declares nothing is gated all the same: it waits, a person says yes, it goes on.
 #[test]

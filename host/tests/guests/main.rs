@@ -16,6 +16,7 @@ mod detached;
 mod faults;
 mod fork;
 mod gate;
+mod gated;
 mod harness;
 mod images;
 mod leaving;

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::gate::{asked, decide, events, workspace};
+use super::gated::{asked, decide, events, workspace};
 use super::harness::{Done, Home, PATIENCE, eventually, signal};
 
 /// Says a number every now and then, so that it is seen whether it runs.
