@@ -11,6 +11,7 @@
     reason = "a test harness: a failure here is the test's failure, and wants its line"
 )]
 
+mod agents;
 mod copy;
 mod detached;
 mod faults;
@@ -21,6 +22,7 @@ mod harness;
 mod images;
 mod leaving;
 mod limits;
+mod plans;
 mod policy;
 mod pool;
 mod posture;
