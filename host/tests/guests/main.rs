@@ -19,6 +19,7 @@ mod fork;
 mod gate;
 mod gated;
 mod harness;
+mod hostile;
 mod images;
 mod leaving;
 mod limits;
