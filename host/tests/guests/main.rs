@@ -21,6 +21,7 @@ mod gated;
 mod harness;
 mod hostile;
 mod images;
+mod killed;
 mod leaving;
 mod limits;
 mod plans;
