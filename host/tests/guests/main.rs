@@ -34,4 +34,5 @@ mod streams;
 mod templates;
 mod terminal;
 mod ttl;
+mod watching;
 mod workspace;
