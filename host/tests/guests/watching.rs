@@ -245,7 +245,7 @@ fn a_plan_is_commented_on_and_approved_with_keys() {
     let (folder, plan) = (folder.to_str().unwrap(), plan.to_str().unwrap());
     let image = ["run", "--image", "python", "--workspace", folder];
     let task = home.piped(&[&image[..], &["--plan", plan]].concat());
-    watch.until("people are asked");
+    watch.until("ASK   declared: rm -rf src; ls");
     watch.press_until("c", "Write to");
     watch.press("is it kept?\r");
     watch.until("| is it kept?");
@@ -255,7 +255,12 @@ fn a_plan_is_commented_on_and_approved_with_keys() {
     assert_eq!(done.stdout, "kept.txt\n", "{done:?}");
     assert!(done.stderr.contains(": is it kept?"), "{done:?}");
     let screen = watch.until("ended with code 0");
-    for line in ["allow plan: rm -rf src", "allow plan: ls", "wrote to"] {
+    for line in [
+        "allow declared: rm -rf src; ls",
+        "allow plan: rm -rf src",
+        "allow plan: ls",
+        "wrote to",
+    ] {
         assert!(screen.contains(line), "{line} is not on\n{screen}");
     }
     watch.end();

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::values;
 use crate::events::{Head, Line, Recorded, Text, UseOf, VERSION, What, excerpt};
+use crate::gate::asks::PEOPLES;
 use crate::text::escaped;
 
 /// Characters of a phrase; `--json` has them all.
@@ -178,7 +179,11 @@ fn state(what: &What) -> String {
             };
             format!("posture {from} becomes {to}{asks}, by {by}{why}")
         }
-        What::Declared { id, declared } => format!("#{id} declared: {}", action_line(declared)),
+        What::Declared { id, declared } => {
+            // The plan that people gave has no number of the gate's.
+            let id = (*id != PEOPLES).then_some(*id);
+            format!("{}declared: {}", number(id), said_line(declared))
+        }
         What::Drift { id, what } => format!("#{id} is not what was declared: {what}"),
         What::Waiting { approval } => format!("waits for {approval}"),
         What::Resumed { waited_ms } => {
@@ -214,6 +219,18 @@ fn verdict(what: &What) -> String {
 
 fn number(id: Option<u64>) -> String {
     id.map(|id| format!("#{id} ")).unwrap_or_default()
+}
+
+/// What was said before it is done, in a line: the steps of a plan, an action, a question about one.
+fn said_line(declared: &Value) -> String {
+    if let Some(actions) = declared.get("actions").and_then(Value::as_array) {
+        let steps: Vec<String> = actions.iter().map(action_line).collect();
+        return steps.join("; ");
+    }
+    match declared.get("ask") {
+        Some(action) => format!("may it do {}", action_line(action)),
+        None => action_line(declared),
+    }
 }
 
 /// An action in a line; what is none as the JSON it is.
@@ -316,6 +333,16 @@ mod tests {
             id: 1,
             declared: json!({"\u{1b}": ["x"]}),
         });
+        let plan = |id| {
+            let declared =
+                json!({"goal": "x", "actions": [{"exec": ["rm", "x"]}, {"shell": "ls"}]});
+            shown(What::Declared { id, declared })
+        };
+        assert!(plan(3).ends_with(" #3 declared: rm x; ls"), "{}", plan(3));
+        assert!(plan(0).ends_with("  declared: rm x; ls"), "{}", plan(0));
+        let declared = json!({"ask": {"exec": ["rm", "x"]}});
+        let ask = shown(What::Declared { id: 3, declared });
+        assert!(ask.ends_with("#3 declared: may it do rm x"), "{ask}");
         assert!(
             odd.contains("declared: {") && !odd.contains('\u{1b}'),
             "{odd}"

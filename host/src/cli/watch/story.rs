@@ -9,6 +9,7 @@ use policy::text::cut;
 use crate::cli::approvals::list::percent;
 use crate::cli::events::phrase::{action_line, phrase};
 use crate::events::{Head, Recorded, What};
+use crate::gate::asks::PEOPLES;
 
 /// Lines that are kept of a task.
 const LINES: usize = 500;
@@ -127,6 +128,15 @@ impl Story {
             }
             What::Intent { id, action, .. } => {
                 self.add(head, Key::Intent(*id), (Mark::Open, &action_line(action)));
+            }
+            // The verdict on the plan that people gave is one on no root action.
+            What::Declared { id: PEOPLES, .. } => {
+                let key = Key::Root(Some(PEOPLES));
+                self.add(head, key, (Mark::Open, &phrase(&event.what)));
+            }
+            What::Declared { id, .. } => {
+                let key = Key::Intent(*id);
+                self.add(head, key, (Mark::Open, &phrase(&event.what)));
             }
             What::Uses { .. } => {
                 self.add(head, Key::None, (Mark::Allow, &phrase(&event.what)));

@@ -157,6 +157,44 @@ fn id(name: &str) -> ItemId {
 }
 
 #[test]
+fn what_was_declared_is_a_line_that_its_verdict_marks() {
+    let mut stage = Stage::new(160, 30);
+    let started = json!({"kind": "task-started", "image": "base", "argv": [], "gated": true});
+    stage.event(None, started);
+    stage.model.set_tasks(vec![task("task", true)]);
+    let plan = json!({"actions": [{"exec": ["rm", "x"]}, {"exec": ["ls"]}]});
+    let verdict = json!({
+        "kind": "verdict", "verdict": "allow", "by": "approval", "reason": "approved: a1",
+        "approval": "a1",
+    });
+    stage.event(None, json!({"kind": "declared", "id": 0, "declared": plan}));
+    stage.event(
+        Some(0),
+        json!({"kind": "asked", "approval": "a1", "line": "rm x"}),
+    );
+    let screen = stage.screen();
+    assert!(screen.contains("ASK   declared: rm x; ls"), "{screen}");
+    stage.event(Some(0), verdict.clone());
+    let ask = json!({"ask": {"exec": ["make"]}});
+    stage.event(
+        Some(1),
+        json!({"kind": "declared", "id": 4, "declared": ask}),
+    );
+    assert!(stage.screen().contains("...   #4 declared: may it do make"));
+    let mut deny = verdict;
+    deny["id"] = json!(4);
+    deny["verdict"] = json!("deny");
+    stage.event(Some(1), deny);
+    let screen = stage.screen();
+    for line in [
+        "allow declared: rm x; ls",
+        "DENY  #4 declared: may it do make",
+    ] {
+        assert!(screen.contains(line), "{line} is not on\n{screen}");
+    }
+}
+
+#[test]
 fn an_approval_is_shown_with_all_that_a_person_needs() {
     let mut stage = Stage::new(100, 44);
     let mut asked = ask("aaaa", "build");
