@@ -187,10 +187,10 @@ impl<'a> Task<'a> {
             let mut interests = Interests::new();
             interests.read(self.socket.as_fd(), Name::Supervisor);
             let gate = self.gate.as_ref().filter(|gate| gate.wire.is_open());
-            if let Some(gate) = gate.filter(|_| !self.stands()) {
+            if let Some(gate) = gate.filter(|_| !self.is_paused()) {
                 interests.both(gate.wire.as_fd(), gate.wire.is_sending(), Name::Gate);
             }
-            let stood = self.stands();
+            let was_paused = self.is_paused();
             for name in interests.wait(self.next_look())? {
                 match name {
                     Name::Supervisor => self.supervisor()?,
@@ -201,7 +201,7 @@ impl<'a> Task<'a> {
                 self.hear();
             }
             self.tell_waits();
-            if stood && !self.stands() {
+            if was_paused && !self.is_paused() {
                 // What had come by then.
                 self.gate();
                 self.tell_waits();

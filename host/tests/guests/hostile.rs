@@ -62,10 +62,10 @@ fn by_name(home: &Home, action: &str, times: usize) {
 const FLOOD: &str = r#"
 import os
 children = []
-for number in range(280):
+for number in range(120):
     pid = os.fork()
     if pid == 0:
-        for n in range(4):
+        for n in range(2):
             try: os.execv("/usr/bin/git", ["git", "push", "--force", "far", "%d-%d" % (number, n)])
             except OSError: pass
         os._exit(3)
@@ -79,11 +79,11 @@ fn a_flood_of_questions_is_one_question_and_others_are_served() {
     let workspace = workspace(&home);
     let script = format!("python3 - <<'END'\n{FLOOD}\nEND\n");
     let flood = start_with(&home, &workspace, &["--memory", "512M"], &script);
-    let full = json!({ "kind": "verdict", "verdict": "deny", "reason": "gate:full" });
-    eventually("it is full", PATIENCE * 3, || {
-        events(&home, "verdict")
+    let stands = json!({ "kind": "note", "text": "stands still" });
+    eventually("it stands still", PATIENCE, || {
+        events(&home, "note")
             .iter()
-            .any(|event| has(event, &full))
+            .any(|event| has(event, &stands))
     });
     let other = run(&home, &workspace, &[], "echo other; cat kept.txt");
     assert_eq!(other.stdout, "other\nkept\n", "{other:?}");
@@ -103,7 +103,7 @@ fn a_flood_of_questions_is_one_question_and_others_are_served() {
         ended.join().unwrap()
     });
     assert_eq!(done.stdout, "{3}\n", "{done:?}");
-    by_name(&home, "--force", 280 * 4);
+    by_name(&home, "--force", 120 * 2);
     home.assert_nothing_left();
 }
 

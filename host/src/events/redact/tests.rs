@@ -175,12 +175,13 @@ fn a_long_text_takes_no_time_to_speak_of() {
         "curl -u ",
         "TOKEN=${",
     ] {
-        let text = piece.repeat((1 << 18) / piece.len());
+        // Steps for each pair of bytes would be 10 to the 12th.
+        let text = piece.repeat((1 << 19) / piece.len());
         let began = std::time::Instant::now();
         let _ = redact(&text);
         let took = began.elapsed();
         assert!(
-            took < std::time::Duration::from_secs(4),
+            took < std::time::Duration::from_secs(60),
             "{piece}: {took:?}"
         );
     }

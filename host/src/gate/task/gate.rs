@@ -72,7 +72,7 @@ impl Task<'_> {
                 return self.disconnected();
             }
         }
-        while !self.stands() {
+        while !self.is_paused() {
             let frame = match self.gate.as_mut().map(|gate| gate.wire.take()) {
                 Some(Ok(Some(frame))) => frame,
                 Some(Ok(None)) => break,

@@ -3,9 +3,9 @@
 //! the gate is told.
 //!
 //! The host's part needs no word of the guest's: what a posture forbids is refused here whatever
-//! the gate lets through to us. A task that is paused, or asks too much, is not read from, so that
-//! nothing of it is decided meanwhile; and what people decide of a paused one is heard once it
-//! goes on.
+//! the gate lets through to us. A task that is paused is not read from, so that nothing of it is
+//! decided meanwhile; and what people decide is heard once it goes on. One that asks too much
+//! stands still by its supervisor, and what is on its way by then belongs to the one question.
 
 use std::time::Instant;
 
@@ -85,11 +85,7 @@ impl Task<'_> {
     }
 
     /// Whether what the gate says is left where it is.
-    pub(super) fn stands(&self) -> bool {
-        self.is_paused() || self.waits == Waits::TooMuch
-    }
-
-    fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.held.posture >= Posture::Paused
     }
 
@@ -106,6 +102,12 @@ impl Task<'_> {
             Some(_) => Waits::Something,
         };
         if std::mem::replace(&mut self.waits, waits) != waits {
+            if waits == Waits::TooMuch {
+                let text = "it asks too much, and stands still until people have said whether it \
+                            may go on";
+                let text = text.to_owned();
+                self.book.note(None, What::Note { text });
+            }
             self.tell(&FromLoop::Waits(waits));
         }
     }
