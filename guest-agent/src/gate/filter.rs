@@ -119,132 +119,145 @@ enum Step {
     Return(u32),
 }
 
-/// The program: a search by halves among the calls' numbers. A search, since the kernel tries it
-/// with every number there is whenever a command is put under it.
-pub(crate) fn program() -> Vec<sock_filter> {
-    let begin = [
-        Step::Load(ARCHITECTURE),
-        Step::IfNot(ARCH, KILL),
-        Step::Load(NUMBER),
-        Step::IfAny(X32, fail(libc::ENOSYS)),
-    ];
-    let mut program: Vec<_> = begin.into_iter().flat_map(Step::instructions).collect();
-    program.extend(search(&ranges()));
-    program
-}
-
-/// From which number on what is done, in order.
-type Ranges = Vec<(u32, Vec<Step>)>;
-
-fn ranges() -> Ranges {
-    let mut calls = by_arguments();
-    calls.extend(GATED.map(|call| (call, vec![Step::Return(NOTIFY)])));
-    calls.extend(REFUSED.map(|(call, errno)| (call, vec![Step::Return(fail(errno))])));
-    calls.sort_by_key(|(call, _)| *call);
-    let mut ranges: Ranges = vec![(0, vec![Step::Return(ALLOW)])];
-    for (call, steps) in calls {
-        let number = number(call);
-        // What follows a call is let pass, until another follows at once.
-        if ranges.last().is_some_and(|(from, _)| *from == number) {
-            ranges.pop();
-        }
-        ranges.push((number, steps));
-        ranges.push((number.saturating_add(1), vec![Step::Return(ALLOW)]));
-    }
-    ranges
-}
-
-fn search(ranges: &[(u32, Vec<Step>)]) -> Vec<sock_filter> {
-    let (before, after) = ranges.split_at(ranges.len() / 2);
-    let [_, ..] = before else {
-        let steps = ranges.iter().flat_map(|(_, steps)| steps);
-        return steps.flat_map(|step| step.instructions()).collect();
-    };
-    let from = after.first().map_or(u32::MAX, |(from, _)| *from);
-    let (before, after) = (search(before), search(after));
-    // A jump by a condition reaches 255 instructions, one without any.
-    let over = u32::try_from(before.len()).unwrap_or(u32::MAX);
-    let mut all = vec![
-        jump(libc::BPF_JGE, 0, 1, from),
-        instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, over),
-    ];
-    if let Ok(over) = u8::try_from(over) {
-        all = vec![jump(libc::BPF_JGE, over, 0, from)];
-    }
-    all.extend(before);
-    all.extend(after);
-    all
+/// What is done about a call.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// Returns.
+    Return(u32),
+    /// Looks at its arguments.
+    Look(&'static [Step]),
 }
 
 /// The calls whose arguments decide.
-fn by_arguments() -> Vec<(libc::c_long, Vec<Step>)> {
-    let opens = |flags| {
-        vec![
-            Step::Load(argument(flags)),
-            Step::IfAny(WRITES, NOTIFY),
-            Step::Return(ALLOW),
-        ]
-    };
+const BY_ARGUMENTS: [(libc::c_long, &[Step]); 6] = [
+    (libc::SYS_openat, &opens(2)),
+    (libc::SYS_open, &opens(1)),
     // A message with an address; its pointer's low half may be zero only by an attacker's choice,
     // so both halves are looked at.
-    let addressed = vec![
-        Step::Load(argument(4)),
-        Step::IfAny(u32::MAX, NOTIFY),
-        Step::Load(argument(4).saturating_add(4)),
-        Step::IfAny(u32::MAX, NOTIFY),
+    (
+        libc::SYS_sendto,
+        &[
+            Step::Load(argument(4)),
+            Step::IfAny(u32::MAX, NOTIFY),
+            Step::Load(argument(4).saturating_add(4)),
+            Step::IfAny(u32::MAX, NOTIFY),
+            Step::Return(ALLOW),
+        ],
+    ),
+    (libc::SYS_socket, &SOCKETS),
+    (
+        libc::SYS_seccomp,
+        &[
+            Step::Load(argument(0)),
+            Step::If(SET_MODE_FILTER, fail(libc::EINVAL)),
+            Step::Return(ALLOW),
+        ],
+    ),
+    (
+        libc::SYS_prctl,
+        &[
+            Step::Load(argument(0)),
+            Step::Unless(libc::PR_SET_SECCOMP.unsigned_abs(), 3),
+            Step::Load(argument(1)),
+            Step::If(libc::SECCOMP_MODE_FILTER, fail(libc::EINVAL)),
+            Step::Return(ALLOW),
+        ],
+    ),
+];
+
+const fn opens(flags: u32) -> [Step; 3] {
+    [
+        Step::Load(argument(flags)),
+        Step::IfAny(WRITES, NOTIFY),
         Step::Return(ALLOW),
-    ];
-    let filters = vec![
-        Step::Load(argument(0)),
-        Step::If(SET_MODE_FILTER, fail(libc::EINVAL)),
-        Step::Return(ALLOW),
-    ];
-    let options = vec![
-        Step::Load(argument(0)),
-        Step::Unless(libc::PR_SET_SECCOMP.unsigned_abs(), 3),
-        Step::Load(argument(1)),
-        Step::If(libc::SECCOMP_MODE_FILTER, fail(libc::EINVAL)),
-        Step::Return(ALLOW),
-    ];
-    vec![
-        (libc::SYS_openat, opens(2)),
-        (libc::SYS_open, opens(1)),
-        (libc::SYS_sendto, addressed),
-        (libc::SYS_socket, sockets()),
-        (libc::SYS_seccomp, filters),
-        (libc::SYS_prctl, options),
     ]
 }
 
 /// Sockets of families and types that stay in the guest and are no way round it.
-fn sockets() -> Vec<Step> {
-    vec![
-        Step::Load(argument(0)),
-        Step::If(family(libc::AF_VSOCK), fail(libc::EACCES)),
-        Step::If(family(libc::AF_PACKET), fail(libc::EPERM)),
-        Step::Unless(family(libc::AF_INET), 6),
-        Step::Load(argument(1)),
-        Step::Keep(0xf),
-        Step::If(libc::SOCK_RAW.unsigned_abs(), fail(libc::EPERM)),
-        Step::If(SOCK_PACKET, fail(libc::EPERM)),
-        Step::Load(argument(0)),
-        Step::Unless(family(libc::AF_INET6), 4),
-        Step::Load(argument(1)),
-        Step::Keep(0xf),
-        Step::If(libc::SOCK_RAW.unsigned_abs(), fail(libc::EPERM)),
-        Step::Return(ALLOW),
-    ]
+const SOCKETS: [Step; 14] = [
+    Step::Load(argument(0)),
+    Step::If(libc::AF_VSOCK.unsigned_abs(), fail(libc::EACCES)),
+    Step::If(libc::AF_PACKET.unsigned_abs(), fail(libc::EPERM)),
+    Step::Unless(libc::AF_INET.unsigned_abs(), 6),
+    Step::Load(argument(1)),
+    Step::Keep(0xf),
+    Step::If(libc::SOCK_RAW.unsigned_abs(), fail(libc::EPERM)),
+    Step::If(SOCK_PACKET, fail(libc::EPERM)),
+    Step::Load(argument(0)),
+    Step::Unless(libc::AF_INET6.unsigned_abs(), 4),
+    Step::Load(argument(1)),
+    Step::Keep(0xf),
+    Step::If(libc::SOCK_RAW.unsigned_abs(), fail(libc::EPERM)),
+    Step::Return(ALLOW),
+];
+
+/// The program: a search by halves among the calls' numbers. A search, since the kernel tries it
+/// with every number there is whenever a command is put under it.
+pub(crate) fn program() -> Vec<sock_filter> {
+    let mut program = Vec::with_capacity(256);
+    for step in [
+        Step::Load(ARCHITECTURE),
+        Step::IfNot(ARCH, KILL),
+        Step::Load(NUMBER),
+        Step::IfAny(X32, fail(libc::ENOSYS)),
+    ] {
+        step.write(&mut program);
+    }
+    search(&ranges(), &mut program);
+    program
+}
+
+/// From which number on what is done, in order.
+fn ranges() -> Vec<(u32, Then)> {
+    let looked = BY_ARGUMENTS.map(|(call, steps)| (number(call), Then::Look(steps)));
+    let gated = GATED.map(|call| (number(call), Then::Return(NOTIFY)));
+    let refused = REFUSED.map(|(call, errno)| (number(call), Then::Return(fail(errno))));
+    let mut calls = [&looked[..], &gated, &refused].concat();
+    calls.sort_unstable_by_key(|(call, _)| *call);
+    let mut ranges = vec![(0, Then::Return(ALLOW))];
+    for (call, then) in calls {
+        // What follows a call is let pass, until another follows at once.
+        if ranges.last().is_some_and(|(from, _)| *from == call) {
+            ranges.pop();
+        }
+        ranges.push((call, then));
+        ranges.push((call.saturating_add(1), Then::Return(ALLOW)));
+    }
+    ranges
+}
+
+fn search(ranges: &[(u32, Then)], into: &mut Vec<sock_filter>) {
+    let (before, after) = ranges.split_at(ranges.len() / 2);
+    let Some((from, then)) = after.first() else {
+        return;
+    };
+    if before.is_empty() {
+        return match then {
+            Then::Return(verdict) => Step::Return(*verdict).write(into),
+            Then::Look(steps) => steps.iter().for_each(|step| step.write(into)),
+        };
+    }
+    let at = into.len();
+    into.push(jump(libc::BPF_JGE, 0, 1, *from));
+    search(before, into);
+    let begin = at.saturating_add(1);
+    let over = into.len().saturating_sub(begin);
+    // A jump by a condition reaches 255 instructions, one without any.
+    match (u8::try_from(over), into.get_mut(at)) {
+        (Ok(over), Some(near)) => (near.jt, near.jf) = (over, 0),
+        _ => {
+            let over = u32::try_from(over).unwrap_or(u32::MAX);
+            into.insert(begin, instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, over));
+        }
+    }
+    search(after, into);
 }
 
 fn number(call: libc::c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
-fn family(family: i32) -> u32 {
-    family.unsigned_abs()
-}
-
-fn fail(errno: i32) -> u32 {
+const fn fail(errno: i32) -> u32 {
     FAIL | errno.unsigned_abs()
 }
 
@@ -262,17 +275,25 @@ fn jump(kind: u32, yes: u8, no: u8, operand: u32) -> sock_filter {
 }
 
 impl Step {
-    fn instructions(self) -> Vec<sock_filter> {
+    fn write(self, into: &mut Vec<sock_filter>) {
         let plain = |code: u32, operand| instruction(code, 0, 0, operand);
         let leave = |verdict| plain(libc::BPF_RET | libc::BPF_K, verdict);
         match self {
-            Self::Load(offset) => vec![plain(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)],
-            Self::Keep(bits) => vec![plain(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, bits)],
-            Self::If(value, verdict) => vec![jump(libc::BPF_JEQ, 0, 1, value), leave(verdict)],
-            Self::IfNot(value, verdict) => vec![jump(libc::BPF_JEQ, 1, 0, value), leave(verdict)],
-            Self::IfAny(bits, verdict) => vec![jump(libc::BPF_JSET, 0, 1, bits), leave(verdict)],
-            Self::Unless(value, over) => vec![jump(libc::BPF_JEQ, 0, over, value)],
-            Self::Return(verdict) => vec![leave(verdict)],
+            Self::Load(offset) => {
+                into.push(plain(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset));
+            }
+            Self::Keep(bits) => into.push(plain(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, bits)),
+            Self::If(value, verdict) => {
+                into.extend([jump(libc::BPF_JEQ, 0, 1, value), leave(verdict)]);
+            }
+            Self::IfNot(value, verdict) => {
+                into.extend([jump(libc::BPF_JEQ, 1, 0, value), leave(verdict)]);
+            }
+            Self::IfAny(bits, verdict) => {
+                into.extend([jump(libc::BPF_JSET, 0, 1, bits), leave(verdict)]);
+            }
+            Self::Unless(value, over) => into.push(jump(libc::BPF_JEQ, 0, over, value)),
+            Self::Return(verdict) => into.push(leave(verdict)),
         }
     }
 }
@@ -359,9 +380,9 @@ mod tests {
 
     #[test]
     fn calls_that_nothing_is_said_of_pass() {
-        let by_arguments = by_arguments().into_iter().map(|(call, _)| call);
+        let looked = BY_ARGUMENTS.map(|(call, _)| call);
         let refused = REFUSED.map(|(call, _)| call);
-        let named: Vec<_> = by_arguments.chain(GATED).chain(refused).collect();
+        let named: Vec<_> = looked.into_iter().chain(GATED).chain(refused).collect();
         for call in (0..600).filter(|call| !named.contains(call)) {
             assert_eq!(verdict(call, &[u64::MAX; 6]), ALLOW, "{call}");
         }
