@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod building;
 mod copy;
 mod detached;
 mod faults;
