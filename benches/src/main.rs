@@ -12,6 +12,7 @@
 //! Exit code 0: measured; 1: could not be, with one line that says why; 2: an argument.
 
 mod ampoule;
+mod build;
 mod counts;
 mod facts;
 mod fork;
@@ -71,6 +72,8 @@ enum Question {
     Gated(gated::Options),
     /// How long until a task stands still that is paused, and until it goes on.
     Posture(posture::Options),
+    /// What gating costs a build.
+    Build(build::Options),
     /// What a guest takes of its host's memory.
     Memory(memory::Options),
     /// How fast a guest reads its drive, against other monitors.
@@ -112,6 +115,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Question::Fork(options) => fork::measure(&options)?,
         Question::Gated(options) => gated::measure(&options)?,
         Question::Posture(options) => posture::measure(&options)?,
+        Question::Build(options) => build::measure(&options)?,
         Question::Memory(options) => memory::measure(&options)?,
         Question::Blk(options) => throughput::blk(&options)?,
         Question::Vsock(options) => throughput::vsock(&options)?,
