@@ -5,13 +5,16 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::ampoule::{Guest, Home};
 use crate::results::{Results, Series, Unit};
+
+/// Between one decision and the next.
+const BETWEEN: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -45,6 +48,8 @@ pub(crate) fn measure(options: &Options) -> Result<Results> {
     let socket = home.runtime().join(&task).join("api.sock");
     let measured = (0..=options.runs).try_for_each(|round| -> Result<()> {
         for (metric, posture) in [("paused", "paused"), ("goes_on", "normal")] {
+            // A vCPU that has just been let go on is owed the processor for a moment.
+            std::thread::sleep(BETWEEN);
             let time = hold(&socket, posture)?;
             if round > 0 {
                 series.push(metric, Unit::Ns, time);

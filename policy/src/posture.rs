@@ -159,12 +159,18 @@ impl Held {
             _ => None,
         });
         paths.find_map(|(path, open)| {
-            let folder = path.strip_suffix("/*").unwrap_or(path);
-            let touches = |held: &&String| {
-                open || below(folder, held).is_some() || below(held, folder).is_some()
-            };
-            self.asks.iter().find(touches).map(String::as_str)
+            let first = || self.asks.first().map(String::as_str);
+            if open { first() } else { self.touched(path) }
         })
+    }
+
+    /// The path that people are asked about before this one, which is absolute, changes.
+    #[must_use]
+    pub fn touched(&self, path: &str) -> Option<&str> {
+        let folder = path.strip_suffix("/*").unwrap_or(path);
+        let touches =
+            |held: &&String| below(folder, held).is_some() || below(held, folder).is_some();
+        self.asks.iter().find(touches).map(String::as_str)
     }
 }
 

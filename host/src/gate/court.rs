@@ -26,7 +26,7 @@ use protocol::actions::{Grants, Judged};
 
 use super::force::{Force, Key, Shelf, has_own};
 use super::grants;
-use super::intent::Fixed;
+use super::intent::{Fixed, base};
 use super::named::Named;
 use super::scripts::{Scripts, View};
 use super::wire::Begin;
@@ -360,7 +360,19 @@ impl Court {
             return None;
         }
         let scope = Scope::of(analysis, &self.setting, action.cwd.as_deref());
-        self.held.asked(&scope).map(str::to_owned)
+        let asked = self.held.asked(&scope);
+        // What is moved away is changed as well, though nothing of it is lost.
+        let moved = || match &action.act {
+            Act::Exec(words) if words.first().is_some_and(|word| base(word) == "mv") => {
+                let cwd = action.cwd.as_deref().or(Some(&self.setting.workspace));
+                let mut paths = words
+                    .iter()
+                    .filter_map(|word| self.setting.absolute(word, cwd));
+                paths.find_map(|path| self.held.touched(&path))
+            }
+            _ => None,
+        };
+        asked.or_else(moved).map(str::to_owned)
     }
 
     fn judge(

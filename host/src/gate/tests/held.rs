@@ -2,7 +2,7 @@
 //! Tasks that people hold tighter.
 
 use policy::posture::{Held, Posture};
-use protocol::actions::{Act, Hold, Write};
+use protocol::actions::{Act, Hold, Rename, Write};
 
 use super::*;
 use crate::gate::wire;
@@ -107,6 +107,15 @@ fn people_are_asked_about_the_paths_they_named() {
     assert!(guest.verdict(other).allow);
     rig.decide(&approval, true);
     assert!(guest.verdict(id).allow);
+    let rename = Act::Rename(Rename {
+        from: b"/workspace/schema.sql".to_vec(),
+        to: b"/workspace/b".to_vec(),
+        ..Rename::default()
+    });
+    let moved = guest.intend(1, rename, Vec::new());
+    let next = guest.asked(moved);
+    rig.decide(&next, false);
+    assert!(!guest.verdict(moved).allow);
     rig.end();
 }
 
