@@ -25,11 +25,11 @@ pub(super) type Figures = BTreeMap<String, Figure>;
 pub(super) const PROMISES: [(&str, f64); 7] = [
     ("boot vmm_running", 3.0),
     ("boot ready", 22.0),
-    ("boot whole", 40.0),
+    ("boot whole", 34.0),
     ("restore ready", 6.0),
-    ("restore whole", 40.0),
+    ("restore whole", 19.5),
     ("pool ready", 2.0),
-    ("pool whole", 40.0),
+    ("pool whole", 13.0),
 ];
 
 /// The figures of what a bench wrote with `--json`: question and metric are the name; times are
