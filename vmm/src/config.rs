@@ -23,7 +23,7 @@ pub const MAX_DRIVES: usize = 4;
 /// On the command line, in place of a drive's descriptor: it has no medium.
 pub const NO_MEDIUM: &str = "none";
 /// Longest life of a guest, a day. The supervisor's own maximum is usually far lower.
-pub const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MAX_LIFE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Why a number is no part of a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -289,7 +289,7 @@ mod tests {
         assert!("47".parse::<MemoryMib>().is_err());
         assert!("1048577".parse::<MemoryMib>().is_err());
         assert!("0".parse::<Life>().is_err());
-        assert!("86400001".parse::<Life>().is_err());
+        assert!("864000001".parse::<Life>().is_err());
     }
 
     #[test]

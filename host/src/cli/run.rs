@@ -44,6 +44,10 @@ const TTL: Duration = Duration::from_secs(10 * 60);
 /// Lines of the guest's console that are shown with a failure.
 const CONSOLE_LINES: usize = 20;
 
+/// How long a task may wait for people at most: with its time to live it stays below what a VMM
+/// lives.
+const MOST_WAIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Run a command in a new microVM
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -238,6 +242,10 @@ impl Run {
                 let path = path.display();
                 CliError::Usage(format!("cannot read the policy {path}: {error}"))
             })?);
+        }
+        if self.wait > MOST_WAIT {
+            let most = values::show(MOST_WAIT);
+            return Err(CliError::Usage(format!("--wait may be {most} at most")));
         }
         Ok(Gating {
             policies,

@@ -361,9 +361,11 @@ impl Court {
         }
         let scope = Scope::of(analysis, &self.setting, action.cwd.as_deref());
         let asked = self.held.asked(&scope);
-        // What is moved away is changed as well, though nothing of it is lost.
+        // What is moved away is changed as well, though nothing of it is lost; what gets another
+        // name may be changed by that.
+        let named = |word: &String| matches!(base(word), "mv" | "ln");
         let moved = || match &action.act {
-            Act::Exec(words) if words.first().is_some_and(|word| base(word) == "mv") => {
+            Act::Exec(words) if words.first().is_some_and(named) => {
                 let cwd = action.cwd.as_deref().or(Some(&self.setting.workspace));
                 let mut paths = words
                     .iter()

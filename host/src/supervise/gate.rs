@@ -50,6 +50,8 @@ pub enum Said {
     NotHeld(String),
     /// What of it waits for people.
     Waits(Waits),
+    /// Something of it does not wait any more, which its guest hears.
+    Decided,
     /// The loop was lost and found again, and waits for nobody yet.
     Again,
     /// The task must not run, or no longer, and why.
@@ -68,6 +70,8 @@ pub struct Gate {
     gated: Option<bool>,
     /// Root actions that are not decided.
     waiting: BTreeMap<u64, Root>,
+    /// How people hold the task that the loop has not answered.
+    unheld: Option<Hold>,
     /// A connection of the guest's that came while nobody was there to take it.
     guest: Option<OwnedFd>,
     /// To which root action an approval belongs, of those that were told.
@@ -123,6 +127,7 @@ impl Gate {
             link: None,
             gated: None,
             waiting: command.map(|root| (root.root, root)).into_iter().collect(),
+            unheld: None,
             guest: None,
             told: BTreeMap::new(),
             again: 0,
@@ -161,13 +166,14 @@ impl Gate {
         waited
     }
 
-    /// People hold the task otherwise. Answered by [`Said::Held`] or [`Said::NotHeld`], or, when
-    /// the loop is lost meanwhile, not at all: then it is held so, if that is tighter.
+    /// People hold the task otherwise. Answered by [`Said::Held`] or [`Said::NotHeld`]; a loop that
+    /// is started again meanwhile is told again.
     pub fn hold(&mut self, hold: Hold) {
         if hold.to.is_as_tight_as(&self.begin.held) {
             self.begin.held = hold.to.clone();
         }
-        self.tell(&ToLoop::Hold(hold), None);
+        self.tell(&ToLoop::Hold(hold.clone()), None);
+        self.unheld = Some(hold);
     }
 
     /// How the task is held, as far as the loop has recorded that or it is tighter.
@@ -244,7 +250,8 @@ impl Gate {
     fn say_all(&mut self, socket: OwnedFd) {
         let roots = self.waiting.values().cloned().map(ToLoop::Root);
         let begin = ToLoop::Begin(Box::new(self.begin.clone()));
-        let lines: Vec<ToLoop> = std::iter::once(begin).chain(roots).collect();
+        let hold = self.unheld.iter().cloned().map(ToLoop::Hold);
+        let lines: Vec<ToLoop> = std::iter::once(begin).chain(hold).chain(roots).collect();
         let _ = send_lines(&socket, &lines);
         self.link = Some(Link {
             socket,
@@ -318,9 +325,13 @@ impl Gate {
             }
             FromLoop::Held(held) => {
                 self.begin.held = held.clone();
+                self.unheld = None;
                 vec![Said::Held(held)]
             }
-            FromLoop::NotHeld(why) => vec![Said::NotHeld(why)],
+            FromLoop::NotHeld(why) => {
+                self.unheld = None;
+                vec![Said::NotHeld(why)]
+            }
             FromLoop::Waits(waits) => vec![Said::Waits(waits)],
             FromLoop::Plan { allow: true, .. } => vec![Said::PlanAllowed],
             FromLoop::Plan { reason, .. } => vec![Said::PlanDenied(reason)],
@@ -342,7 +353,7 @@ impl Gate {
                 let note = note.map(|note| format!(": {note}")).unwrap_or_default();
                 let task = &self.begin.task;
                 let line = format!("{task}: approval {approval} is {state}{note}");
-                vec![Said::Line(root, line)]
+                vec![Said::Line(root, line), Said::Decided]
             }
         }
     }
@@ -569,7 +580,8 @@ mod tests {
         let waits = "0000aaaa waits for a person: rm -rf src — ampoule approvals show k3";
         let decided = "0000aaaa: approval k3 is denied: no";
         let lines = [waits, decided].map(|line| Said::Line(5, line.to_owned()));
-        assert_eq!(said, lines);
+        assert_eq!(said[..2], lines);
+        assert_eq!(said[2..], [Said::Decided]);
     }
 
     #[test]

@@ -25,6 +25,9 @@ const STRIDE: usize = 32 * RUN;
 /// Extents with fewer pages than this between them are mapped as one: each is a mapping of the
 /// host's, and the pages between them cost nothing unless they are used.
 const GAP: u64 = 64;
+/// Extents that are mapped at most where a guest goes on from them: each is two mappings or so of
+/// the 65530 that a process may have (`vm.max_map_count`).
+const MOST_EXTENTS: usize = 16_384;
 /// Flags of a page of this process (`Documentation/admin-guide/mm/pagemap.rst`): present, swapped
 /// out, of a file.
 const PRESENT: u64 = 1 << 63;
@@ -128,7 +131,13 @@ pub(super) fn own(memory: &GuestMemory) -> Vec<Extent> {
 /// Copies a guest's own pages to a file, each to where it is in guest memory, and some that lie
 /// between them.
 pub(super) fn copy(file: &File, memory: &GuestMemory) -> io::Result<Vec<Extent>> {
-    let extents = joined(&own(memory), GAP);
+    let own = own(memory);
+    let mut gap = GAP;
+    let mut extents = joined(&own, gap);
+    while extents.len() > MOST_EXTENTS {
+        gap = gap.saturating_mul(2);
+        extents = joined(&own, gap);
+    }
     let mut run = vec![0; RUN];
     let copied = in_guest(memory, &extents, |address, first, length| {
         let mut done: u64 = 0;

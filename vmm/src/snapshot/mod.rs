@@ -233,6 +233,8 @@ pub(crate) enum ParkError {
 /// guest stands still. What others have as well (the kernel's file, a template) stays where it is.
 pub(crate) fn move_to(file: &File, memory: &GuestMemory) -> Result<(), ParkError> {
     let extents = memory::copy(file, memory)?;
+    // Nowhere else from here on: a disk that loses it must say so now.
+    file.sync_data()?;
     memory::map(file, memory, 0, &extents).map_err(ParkError::Lost)
 }
 

@@ -268,7 +268,7 @@ impl Supervisor<'_> {
         complete || self.ending.pump_failed || given_up
     }
 
-    fn is_blocked(&self) -> bool {
+    pub(super) fn is_blocked(&self) -> bool {
         !self.ending.pump_failed && self.pump.as_ref().is_some_and(|pump| pump.is_blocked())
     }
 

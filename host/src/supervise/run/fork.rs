@@ -30,6 +30,9 @@ use crate::supervise::verdict::Cause;
 /// How long it may take; then the client is told that it failed and the task goes on.
 const TIME: Duration = Duration::from_secs(60);
 
+/// Why a task has no copies.
+const HELD: &str = "the task is held more tightly than its policies; a copy would not be";
+
 /// A snapshot on its way.
 #[derive(Debug)]
 pub(super) struct Fork {
@@ -49,7 +52,9 @@ impl Supervisor<'_> {
         } else if self.facts.exited.is_some() || self.facts.cause.is_some() {
             Some("the task is ending")
         } else if self.gate.held().is_strict() {
-            Some("the task is held more tightly than its policies; a copy would not be")
+            Some(HELD)
+        } else if self.stand.is_kept_still() {
+            Some("the task stands still")
         } else if self.fork.is_some() {
             Some("the task is being forked already")
         } else {
@@ -91,6 +96,9 @@ impl Supervisor<'_> {
             let why = crate::text::printable(&paused.error);
             return self.end_fork(Err(why));
         }
+        if self.gate.held().is_strict() {
+            return self.end_fork(Err(HELD.to_owned()));
+        }
         let asked = self.file_for_guest().and_then(|file| {
             let asked = self.machine.snapshot(file.as_fd());
             if let Some(fork) = &mut self.fork {
@@ -114,10 +122,10 @@ impl Supervisor<'_> {
     pub(super) fn snapshotted(&mut self, error: String) {
         let file = self.fork.as_mut().and_then(|fork| fork.file.take());
         let Some(file) = file else { return };
-        self.end_fork(if error.is_empty() {
-            Ok(file)
-        } else {
-            Err(error)
+        self.end_fork(match error.is_empty() {
+            _ if self.gate.held().is_strict() => Err(HELD.to_owned()),
+            true => Ok(file),
+            false => Err(error),
         });
     }
 
@@ -156,12 +164,17 @@ impl Supervisor<'_> {
     }
 }
 
+/// Whether what is written there takes memory (tmpfs(5)).
+pub(super) fn is_in_memory(folder: &Path) -> rustix::io::Result<bool> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let kind = statfs(folder)?.f_type;
+    Ok(u64::try_from(kind) == Ok(TMPFS_MAGIC))
+}
+
 /// Where the file would lie in memory, the VMM that writes it pays for it, and the limit of its
 /// cgroup is for the guest alone: the original would be killed.
 fn room_for_snapshot(scratch: &Path, cgroup: Option<&Cgroup>) -> Result<(), String> {
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    let kind = statfs(scratch).map_err(|e| e.to_string())?.f_type;
-    if u64::try_from(kind) != Ok(TMPFS_MAGIC) {
+    if !is_in_memory(scratch).map_err(|e| e.to_string())? {
         return Ok(());
     }
     let fits = cgroup.and_then(|cgroup| {

@@ -101,22 +101,6 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The loop was lost; who waits for it learns what holds.
-    pub(super) fn held_again(&mut self) {
-        let holds = |holding: &Holding| holding.to == *self.gate.held();
-        match self.holding.as_ref().map(holds) {
-            Some(true) => {
-                let held = self.gate.held().clone();
-                self.held(&held);
-            }
-            Some(false) => {
-                let why = "whoever records it was lost just then; say it again";
-                self.not_held(why.to_owned());
-            }
-            None => {}
-        }
-    }
-
     /// Tells who waits for it that the task is held so: recorded, and standing still if it is to.
     pub(super) fn tell_held(&mut self) {
         let settled = |holding: &Holding| {

@@ -41,10 +41,8 @@ impl Supervisor<'_> {
                 Said::Held(held) => self.held(&held),
                 Said::NotHeld(why) => self.not_held(why),
                 Said::Waits(waits) => self.waits(waits),
-                Said::Again => {
-                    self.waits(Waits::Nothing);
-                    self.held_again();
-                }
+                Said::Decided => self.wake(),
+                Said::Again => self.waits(Waits::Nothing),
                 Said::Refused(why) => self.refuse(why),
                 Said::Lost(why) => self.end_by(Cause::GateLost(why)),
             }

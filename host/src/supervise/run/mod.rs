@@ -405,9 +405,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn pump(&mut self, side: Side) {
-        if side == Side::Input {
-            self.wake();
-        }
+        self.wake();
         let Some(pump) = &mut self.pump else { return };
         if let Err(error) = pump.turn(side) {
             let lost_with_vmm = self.facts.ended.is_some() || self.machine.ending().is_some();

@@ -58,8 +58,8 @@ impl Supervisor<'_> {
     /// SIGTERM to every command now, SIGKILL after the grace.
     fn stop(&mut self, grace: Duration) {
         self.facts.stopping = true;
-        // What people have paused does not hear of it.
-        if !self.runs() || self.gate.held().posture >= Posture::Paused {
+        // What is kept still does not hear of it.
+        if !self.runs() || self.stand.is_kept_still() {
             self.fail(Cause::Stopped);
             return;
         }
@@ -139,6 +139,7 @@ impl Supervisor<'_> {
         let refusal = match self.clients.work(number) {
             _ if !self.ending.ready => Some("the guest is still starting"),
             _ if self.gate.held().posture >= Posture::Paused => Some("the task is paused"),
+            _ if self.stand.is_kept_still() => Some("the task stands still"),
             Work::None => None,
             _ => Some("one request a connection"),
         };

@@ -8,6 +8,7 @@ use protocol::{Kind, ports};
 use vmm::control::End;
 
 use super::{Notice, Supervisor};
+use crate::supervise::assignment;
 use crate::supervise::cgroup::Cgroup;
 use crate::supervise::guest::{Guest, Role};
 use crate::supervise::machine::{Machine, MachineError};
@@ -96,6 +97,9 @@ impl Supervisor<'_> {
         self.ending.ready = true;
         self.timeline.ready();
         self.timeline.started(boot_ns);
+        if self.stand.has_waited() {
+            self.retime(assignment::wall_clock_ns());
+        }
         self.say(Role::Agent, Kind::Continue, &Continue { copy: true });
         self.started = true;
     }

@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 use policy::posture::Posture;
 use protocol::Kind;
 use protocol::messages::Retime;
+use rustix::fs::statvfs;
 
+use super::fork::is_in_memory;
 use super::{Supervisor, VMM_MARGIN};
 use crate::gate::wire::Waits;
 use crate::supervise::assignment;
@@ -45,11 +47,12 @@ pub(super) struct Stand {
     since: Option<Instant>,
     waits: Waits,
     paused: Pause,
+    /// How often the VMM has yet to say that it has stopped it.
+    due: u32,
     parked: Option<Parking>,
-    /// Since when nothing happened, and how long the task had run then.
-    quiet: Option<(Instant, Duration)>,
-    /// How long it has run, as it said last.
-    ran: Option<Duration>,
+    /// Since when nothing happened, and what the guest had said by then.
+    quiet: Option<(Instant, Beats)>,
+    beats: Beats,
 }
 
 /// What the VMM was told.
@@ -59,6 +62,15 @@ enum Pause {
     /// It was told to stop.
     Told,
     Stands,
+}
+
+/// What a guest has said of how long its task has run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beats {
+    /// How often.
+    count: u64,
+    /// The last time.
+    ran: Duration,
 }
 
 /// A guest that is parked, or about to be.
@@ -77,15 +89,19 @@ impl Stand {
             since: None,
             waits: Waits::Nothing,
             paused: Pause::Runs,
+            due: 0,
             parked: None,
             quiet: None,
-            ran: None,
+            beats: Beats::default(),
         }
     }
 
     /// The guest lives, and its task has run for so long.
     pub(super) fn beat(&mut self, ran: Duration) {
-        self.ran = Some(ran);
+        self.beats = Beats {
+            count: self.beats.count.saturating_add(1),
+            ran,
+        };
     }
 
     /// Whether no vCPU runs.
@@ -96,6 +112,11 @@ impl Stand {
     /// Whether it stands still, or was told to.
     pub(super) fn is_to_stand(&self) -> bool {
         self.paused != Pause::Runs
+    }
+
+    /// Whether it stands still, or was told to, and not because it does nothing anyway.
+    pub(super) fn is_kept_still(&self) -> bool {
+        self.is_to_stand() && self.parked.is_none()
     }
 
     /// How much of the time since its start does not count.
@@ -189,10 +210,7 @@ impl Supervisor<'_> {
         self.stand.count(now, waiting);
         let life = self.life_left() + VMM_MARGIN;
         match (was_paused, stands) {
-            (false, true) => {
-                self.stand.paused = Pause::Told;
-                self.machine.pause(life);
-            }
+            (false, true) => self.pause(life),
             (true, false) => {
                 self.stand.paused = Pause::Runs;
                 self.machine.resume(life);
@@ -209,12 +227,18 @@ impl Supervisor<'_> {
     /// Another VMM has the task, and knows nothing of this.
     pub(super) fn stand_again(&mut self) {
         let life = self.life_left() + VMM_MARGIN;
+        self.stand.due = 0;
         if self.stand.is_to_stand() {
-            self.stand.paused = Pause::Told;
-            self.machine.pause(life);
+            self.pause(life);
         } else if self.stand.has_waited() {
             self.machine.retime(life);
         }
+    }
+
+    fn pause(&mut self, life: Duration) {
+        self.stand.paused = Pause::Told;
+        self.stand.due = self.stand.due.saturating_add(1);
+        self.machine.pause(life);
     }
 
     /// Tells guest-init how long the guest has. One that is not ready has yet to be assigned, or
@@ -237,9 +261,12 @@ impl Supervisor<'_> {
             // It is ending, and says so next.
             return;
         }
-        if self.stand.paused == Pause::Told {
-            self.stand.paused = Pause::Stands;
+        self.stand.due = self.stand.due.saturating_sub(1);
+        if self.stand.due > 0 || self.stand.paused == Pause::Runs {
+            // It was let go on since.
+            return;
         }
+        self.stand.paused = Pause::Stands;
         let file = self.stand.parked.as_mut().and_then(|one| one.file.take());
         if let Some(file) = file {
             // Without it the guest stands still all the same.
@@ -258,7 +285,9 @@ impl Supervisor<'_> {
     /// When to look whether the guest does nothing.
     pub(super) fn next_quiet(&self) -> Option<Instant> {
         let (since, _) = self.stand.quiet?;
-        Some(since + self.spec.gating.park_after())
+        let at = since + self.spec.gating.park_after();
+        // Later the next heartbeat is waited for.
+        (at > Instant::now()).then_some(at)
     }
 
     /// Parks a guest that does nothing while people are waited for, and ends one that has stood
@@ -267,12 +296,15 @@ impl Supervisor<'_> {
         if self.stand.wait_ends().is_some_and(|at| now >= at) {
             self.wake();
             self.stand();
-            if self.stand.is_to_stand() {
-                return self.fail(Cause::Waited);
-            }
+        }
+        if self.stand.is_kept_still() && !self.stand.is_waiting() {
+            return self.fail(Cause::Waited);
         }
         let may_park = self.stand.waits == Waits::Something
+            && self.stand.is_waiting()
             && self.ending.ready
+            && self.facts.exited.is_none()
+            && !self.is_blocked()
             && !self.stand.is_to_stand()
             && self.fork.is_none()
             && self.terminal.is_none()
@@ -282,26 +314,45 @@ impl Supervisor<'_> {
             return;
         }
         let Some((since, before)) = self.stand.quiet else {
-            self.stand.quiet = self.stand.ran.map(|ran| (now, ran));
+            self.stand.quiet = Some((now, self.stand.beats));
             return;
         };
         let passed = now.saturating_duration_since(since);
-        if passed < self.spec.gating.park_after() {
+        let beats = self.stand.beats;
+        // The first of them may tell of the time before.
+        let told = beats.count.saturating_sub(before.count) >= 2;
+        if passed < self.spec.gating.park_after() || !told {
             return;
         }
         self.stand.quiet = None;
-        let ran = self.stand.ran.unwrap_or(Duration::MAX);
-        let ran = ran.checked_sub(before).unwrap_or(Duration::MAX);
+        let ran = beats.ran.checked_sub(before.ran).unwrap_or(Duration::MAX);
         if ran.saturating_mul(100) <= passed * IDLE_PERCENT {
             self.park(now);
         }
     }
 
     fn park(&mut self, now: Instant) {
-        let file = self.file_for_guest().ok();
+        let file = self.file_to_park_in();
         self.stand.parked = Some(Parking { since: now, file });
         self.gate.parked();
         self.stand();
+    }
+}
+
+/// Free space that parking leaves on a disk: what records events is there too.
+const SPARE: u64 = 1 << 30;
+
+impl Supervisor<'_> {
+    /// Where a guest's memory goes, unless it would lie in memory there or leave a disk too full.
+    /// A parked guest's file stays in use for as long as the guest lives.
+    fn file_to_park_in(&self) -> Option<File> {
+        if is_in_memory(&self.scratch).ok()? {
+            return None;
+        }
+        let disk = statvfs(&self.scratch).ok()?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let memory = u64::from(self.spec.resources.memory_mib) << 20;
+        (free > memory.saturating_add(SPARE)).then(|| self.file_for_guest().ok())?
     }
 }
 

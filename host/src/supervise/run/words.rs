@@ -90,7 +90,7 @@ impl Supervisor<'_> {
         self.timeline.ready();
         // What was decided since it was assigned.
         if self.stand.has_waited() {
-            self.retime(0);
+            self.retime(assignment::wall_clock_ns());
         }
         self.run_command();
     }
