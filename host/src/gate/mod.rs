@@ -46,5 +46,17 @@ pub mod serve;
 pub mod task;
 pub mod wire;
 
+use protocol::Kind;
+
+/// What the gate in a guest may say.
+pub const SAYS: &[Kind] = &[
+    Kind::Hello,
+    Kind::Intent,
+    Kind::Uses,
+    Kind::Withdrawn,
+    Kind::Done,
+    Kind::Declared,
+];
+
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::super::asks::{Asked, Asker, Became, Case, PEOPLES, Waits, shown};
 use super::super::court::{Ruling, short};
-use super::super::intent::{read, text};
+use super::super::intent::{Read, read, text};
+use super::super::named::Named;
 use super::super::record::FLOOR;
 use super::super::scripts::Scripts;
 use super::super::wire::{self, Answer, FromLoop};
@@ -53,14 +54,7 @@ impl Task<'_> {
             let scripts = Scripts::new(&self.court.setting, host, &intent.files);
             let read = read(&intent, &scripts);
             let shown = read.readings.first().map(|action| json!(action));
-            let first = read.readings.first();
-            let refused = first.and_then(|first| self.refused(intent.act.as_ref(), first));
-            let ruling = match (read.fixed, first, refused) {
-                (Some(fixed), Some(first), _) => Ruling::fixed(first.clone(), fixed),
-                (_, _, Some(refused)) => refused,
-                _ => self.court.rule_again(&read.readings, &scripts, named),
-            };
-            (ruling, shown)
+            (self.rule(&intent, &read, (&scripts, named)), shown)
         };
         let what = What::Intent {
             id: intent.id,
@@ -86,6 +80,22 @@ impl Task<'_> {
         match approval {
             Some(approval) => self.became(&case, Became::Allowed { approval }),
             None => self.decide(case),
+        }
+    }
+
+    /// What is said of an intent: by the gate itself, by how the task is held, by policies.
+    fn rule(
+        &self,
+        intent: &Intent,
+        read: &Read,
+        (scripts, named): (&Scripts<'_>, Option<&Named>),
+    ) -> Ruling {
+        let first = read.readings.first();
+        let refused = first.and_then(|first| self.refused(intent.act.as_ref(), first));
+        match (read.fixed, first, refused) {
+            (Some(fixed), Some(first), _) => Ruling::fixed(first.clone(), fixed),
+            (_, _, Some(refused)) => refused,
+            _ => self.court.rule_again(&read.readings, scripts, named),
         }
     }
 
@@ -265,12 +275,7 @@ impl Task<'_> {
             Source::Said(action) => self.court.rule(&[*action.clone()], &none, None),
             Source::Intent(intent) => {
                 let scripts = Scripts::new(&self.court.setting, host, &intent.files);
-                let read = read(intent, &scripts);
-                let first = read.readings.first();
-                match first.and_then(|first| self.refused(intent.act.as_ref(), first)) {
-                    Some(refused) => refused,
-                    None => self.court.rule(&read.readings, &scripts, None),
-                }
+                self.rule(intent, &read(intent, &scripts), (&scripts, None))
             }
         };
         match ruling.verdict {

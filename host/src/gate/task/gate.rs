@@ -9,22 +9,13 @@ use protocol::actions::{Done, Intent, Uses, Withdrawn};
 use protocol::messages::Hello;
 use protocol::{Frame, FrameError, Kind, VERSION};
 
+use super::super::SAYS;
 use super::super::asks::{Asker, PEOPLES};
 use super::super::court::short;
 use super::super::intent::text;
 use super::Task;
 use crate::events::{UseOf, What};
 use crate::supervise::wire::Wire;
-
-/// What the gate may say.
-const GATE: &[Kind] = &[
-    Kind::Hello,
-    Kind::Intent,
-    Kind::Uses,
-    Kind::Withdrawn,
-    Kind::Done,
-    Kind::Declared,
-];
 
 /// Passes under grants that are recorded of one frame, and words of each.
 const USES: usize = 1024;
@@ -45,7 +36,7 @@ impl Task<'_> {
     pub(super) fn connected(&mut self, socket: OwnedFd) {
         self.disconnected();
         self.gate = Some(Gate {
-            wire: Wire::new(socket, GATE),
+            wire: Wire::new(socket, SAYS),
             greeted: false,
         });
     }

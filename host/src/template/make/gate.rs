@@ -13,16 +13,8 @@ use prost::Message;
 use protocol::actions::{Declared, Hold, Intent, Reply, Verdict};
 use protocol::{Frame, FrameError, Kind};
 
+use crate::gate::SAYS;
 use crate::supervise::wire::Wire;
-
-const GATE: &[Kind] = &[
-    Kind::Hello,
-    Kind::Intent,
-    Kind::Uses,
-    Kind::Withdrawn,
-    Kind::Done,
-    Kind::Declared,
-];
 
 /// The gate's connection.
 #[derive(Debug)]
@@ -30,7 +22,7 @@ pub(super) struct Gate(Wire);
 
 impl Gate {
     pub(super) fn new(socket: OwnedFd) -> Self {
-        Self(Wire::new(socket, GATE))
+        Self(Wire::new(socket, SAYS))
     }
 
     /// The connection, while it is open.
