@@ -52,8 +52,6 @@ pub enum Said {
     Waits(Waits),
     /// Something of it does not wait any more, which its guest hears.
     Decided,
-    /// The loop was lost and found again, and waits for nobody yet.
-    Again,
     /// The task must not run, or no longer, and why.
     Refused(String),
     /// Nobody judges any more, and why.
@@ -384,7 +382,8 @@ impl Gate {
         match self.place.connect(&self.begin.folders) {
             Ok(socket) => {
                 self.say_all(socket);
-                Said::Again
+                // The one that was found waits for nobody yet.
+                Said::Waits(Waits::Nothing)
             }
             Err(error) => {
                 let error = crate::cli::chain(&error);
@@ -601,7 +600,10 @@ mod tests {
         drop(ours);
         while gate.is_gated().is_none() || gate.again == 0 {
             let said = gate.read();
-            assert!(said.is_empty() || said == [Said::Again], "{said:?}");
+            assert!(
+                said.is_empty() || said == [Said::Waits(Waits::Nothing)],
+                "{said:?}"
+            );
         }
         let mut ours = Loop::accept(&listener);
         assert!(matches!(ours.hear(), ToLoop::Begin(begin) if begin.again));

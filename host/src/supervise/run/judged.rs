@@ -3,7 +3,6 @@
 
 use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
-use crate::gate::wire::Waits;
 use crate::supervise::gate::{Said, root};
 use crate::supervise::verdict::Cause;
 use crate::task::code;
@@ -42,7 +41,6 @@ impl Supervisor<'_> {
                 Said::NotHeld(why) => self.not_held(why),
                 Said::Waits(waits) => self.waits(waits),
                 Said::Decided => self.wake(),
-                Said::Again => self.waits(Waits::Nothing),
                 Said::Refused(why) => self.refuse(why),
                 Said::Lost(why) => self.end_by(Cause::GateLost(why)),
             }

@@ -37,6 +37,9 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Share of one processor below which a task does nothing.
 const IDLE_PERCENT: u32 = 2;
 
+/// Free space that parking leaves on a disk: what records events is there too.
+const SPARE: u64 = 1 << 30;
+
 /// Why the guest stands still, and since when its time does not count.
 #[derive(Debug)]
 pub(super) struct Stand {
@@ -337,12 +340,7 @@ impl Supervisor<'_> {
         self.gate.parked();
         self.stand();
     }
-}
 
-/// Free space that parking leaves on a disk: what records events is there too.
-const SPARE: u64 = 1 << 30;
-
-impl Supervisor<'_> {
     /// Where a guest's memory goes, unless it would lie in memory there or leave a disk too full.
     /// A parked guest's file stays in use for as long as the guest lives.
     fn file_to_park_in(&self) -> Option<File> {
@@ -352,7 +350,8 @@ impl Supervisor<'_> {
         let disk = statvfs(&self.scratch).ok()?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let memory = u64::from(self.spec.resources.memory_mib) << 20;
-        (free > memory.saturating_add(SPARE)).then(|| self.file_for_guest().ok())?
+        let fits = free > memory.saturating_add(SPARE);
+        fits.then(|| self.file_for_guest().ok()).flatten()
     }
 }
 
