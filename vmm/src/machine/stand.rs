@@ -39,6 +39,8 @@ pub(crate) enum StandError {
     Life(#[from] LifeError),
     #[error("the guest's clocks cannot be stopped")]
     Clocks(#[from] KvmError),
+    #[error(transparent)]
+    Start(#[from] SetupError),
     #[error("the guest's memory was lost on its way to a file")]
     Memory(#[from] MemoryError),
 }
@@ -46,24 +48,25 @@ pub(crate) enum StandError {
 impl Machine {
     /// Does what a supervisor wants. What it wants twice, or of a guest that runs, is nothing.
     pub(super) fn stand(&mut self, threads: &mut Kicker, stand: Stand) -> Result<(), Cause> {
-        match stand {
+        let done = match stand {
             Stand::Pause(pause) => self.pause(threads, &pause),
             Stand::Park(file) => self.park(&file),
             Stand::Resume(resume) => self.resume(threads, &resume),
-        }
+        };
+        done.map_err(Cause::Stand)
     }
 
-    fn pause(&mut self, threads: &mut Kicker, pause: &Pause) -> Result<(), Cause> {
-        let stand = |error: LifeError| Cause::Stand(error.into());
-        self.life.again(pause.life_ms).map_err(stand)?;
+    fn pause(&mut self, threads: &mut Kicker, pause: &Pause) -> Result<(), StandError> {
+        self.life.again(pause.life_ms)?;
         if self.stands.is_none() {
             self.life.depend(true);
             let all = self.vcpus_to_stop(threads);
             let stopped_ns = now_ns();
-            let clocks = self.clocks().map_err(|error| Cause::Stand(error.into()))?;
-            self.stands = Some(clocks);
-            let ending = || SaveError::Ending.to_string();
-            let error = if all { String::new() } else { ending() };
+            self.stands = Some(self.clocks()?);
+            let error = match all {
+                true => String::new(),
+                false => SaveError::Ending.to_string(),
+            };
             let paused = Paused { error, stopped_ns };
             // A supervisor that is gone takes the guest with it.
             let _ = control::send(&self.control, Body::Paused(paused), None);
@@ -71,16 +74,14 @@ impl Machine {
         Ok(())
     }
 
-    fn resume(&mut self, threads: &mut Kicker, resume: &Resume) -> Result<(), Cause> {
-        let stand = |error: LifeError| Cause::Stand(error.into());
-        self.life.again(resume.life_ms).map_err(stand)?;
+    fn resume(&mut self, threads: &mut Kicker, resume: &Resume) -> Result<(), StandError> {
+        self.life.again(resume.life_ms)?;
         let Some(clocks) = self.stands.take() else {
             return Ok(());
         };
         self.life.depend(false);
-        self.set_clocks(&clocks)
-            .map_err(|error| Cause::Stand(error.into()))?;
-        self.go_on(threads).map_err(Cause::Setup)
+        self.set_clocks(&clocks)?;
+        Ok(self.go_on(threads)?)
     }
 
     /// Stops the vCPUs, in their order; whether none had ended.
@@ -122,7 +123,7 @@ impl Machine {
         self.vm.set_clock(clocks.kvm_clock)
     }
 
-    fn park(&mut self, file: &File) -> Result<(), Cause> {
+    fn park(&mut self, file: &File) -> Result<(), StandError> {
         let parked = match self.stands {
             // No device writes to guest memory meanwhile: this is their thread.
             Some(_) => snapshot::move_to(file, &self.memory),
@@ -130,7 +131,7 @@ impl Machine {
         };
         let error = match parked {
             Ok(()) => String::new(),
-            Err(ParkError::Lost(error)) => return Err(Cause::Stand(error.into())),
+            Err(ParkError::Lost(error)) => return Err(error.into()),
             Err(error) => chain(&error),
         };
         let _ = control::send(&self.control, Body::Parked(Parked { error }), None);
