@@ -47,8 +47,12 @@ fn passed(all: &[Value]) -> bool {
     all.iter().any(|event| has(event, &wanted))
 }
 
-fn verdict_on(home: &Home, id: &str) -> Done {
-    home.ampoule(&["approvals", "approve", id])
+/// Nobody is asked any more, and who says yes all the same learns that it is too late.
+fn withdrawn(home: &Home, id: &str) {
+    nobody_is_asked(home);
+    let late = home.ampoule(&["approvals", "approve", id]);
+    assert_eq!(late.code, Some(1), "{late:?}");
+    assert!(late.stderr.contains("withdrawn"), "{late:?}");
 }
 
 #[test]
@@ -73,10 +77,7 @@ fn while_it_waits_the_question_is_withdrawn() {
     up(&mut task);
     let id = asked(&home);
     let done = kill(task);
-    nobody_is_asked(&home);
-    let late = verdict_on(&home, &id);
-    assert_eq!(late.code, Some(1), "{late:?}");
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    withdrawn(&home, &id);
     assert!(!done.stdout.contains("ended"), "{done:?}");
     let all = ended(&home);
     assert!(!passed(&all));
@@ -150,9 +151,7 @@ fn a_task_that_waits_ends_at_its_time_without_its_supervisor() {
     eventually("the guest ends by itself", PATIENCE, || {
         gone() || std::fs::read_link(format!("/proc/{guest}/exe")).is_err()
     });
-    nobody_is_asked(&home);
-    let late = verdict_on(&home, &id);
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    withdrawn(&home, &id);
     kill(task);
     assert!(!passed(&ended(&home)));
 }
@@ -172,9 +171,7 @@ fn a_question_of_a_task_and_a_loop_that_are_both_gone_is_no_question_any_more() 
     });
     assert_eq!(home.inspect(&home.tasks()[0])["state"], "ended");
     home.assert_nothing_left();
-    nobody_is_asked(&home);
-    let late = verdict_on(&home, &id);
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    withdrawn(&home, &id);
     let all = record(&home);
     assert!(!passed(&all));
     in_order(
@@ -195,9 +192,7 @@ fn a_client_that_is_killed_takes_its_own_question_with_it_and_no_other() {
     let client = home.piped(&["exec", &id, "--", "git", "push", "--force"]);
     let first = asked(&home);
     kill(client);
-    nobody_is_asked(&home);
-    let late = verdict_on(&home, &first);
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    withdrawn(&home, &first);
     // The task lives, and asks on.
     let client = home.piped(&["exec", &id, "--", "git", "push", "--force"]);
     let second = asked(&home);
@@ -217,9 +212,7 @@ fn a_task_that_nobody_watches_is_held_to_the_same() {
     let id = asked(&home);
     let supervisor = home.inspect(&task)["process"]["supervisor_pid"].as_u64();
     signal(u32::try_from(supervisor.unwrap()).unwrap(), Signal::KILL);
-    nobody_is_asked(&home);
-    let late = verdict_on(&home, &id);
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    withdrawn(&home, &id);
     let done: Done = client.wait_with_output().unwrap().into();
     assert_eq!(done.code, Some(125), "{done:?}");
     assert!(!passed(&ended(&home)));
