@@ -21,16 +21,12 @@ pub(crate) fn workspace(home: &Home) -> PathBuf {
 /// A shell that is told what to do as an agent is: by what nobody could read before.
 pub(crate) fn shell<'a>(workspace: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
     let folder = workspace.to_str().unwrap();
-    let image = [
-        "run",
-        "--image",
-        "python",
-        "--workspace",
-        folder,
-        "--wait",
-        "2m",
-    ];
-    [&image[..], options, &["--", "sh"]].concat()
+    let image = ["run", "--image", "python", "--workspace", folder];
+    let wait: &[&str] = match options.contains(&"--wait") {
+        true => &[],
+        false => &["--wait", "2m"],
+    };
+    [&image[..], wait, options, &["--", "sh"]].concat()
 }
 
 /// The approvals that wait.
@@ -87,8 +83,13 @@ pub(crate) fn events(home: &Home, kinds: &str) -> Vec<Value> {
     lines(&home.ampoule(&["events", "--json", "--kind", kinds]))
 }
 
-/// All that is recorded. Nothing of it is missing, cut or of no sense.
+/// All that is recorded once every task has its end there, which comes behind that of
+/// `ampoule run`, together with what else did within the twentieth of a second. Nothing of it is
+/// missing, cut or of no sense.
 pub(crate) fn record(home: &Home) -> Vec<Value> {
+    eventually("the ends are recorded", PATIENCE, || {
+        events(home, "task-ended").len() == events(home, "task-started").len()
+    });
     let done = home.ampoule(&["events", "--json"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
     let lines = lines(&done);

@@ -33,12 +33,10 @@ fn ended(home: &Home) -> Vec<Value> {
     eventually("the guest is gone", PATIENCE, || {
         home.processes().is_empty()
     });
-    eventually("its end is recorded", PATIENCE, || {
-        !events(home, "task-ended").is_empty()
-    });
+    let all = record(home);
     assert_eq!(home.inspect(&home.tasks()[0])["state"], "ended");
     home.assert_nothing_left();
-    record(home)
+    all
 }
 
 /// Whether something that would be asked about was let pass.
@@ -49,10 +47,14 @@ fn passed(all: &[Value]) -> bool {
 
 /// Nobody is asked any more, and who says yes all the same learns that it is too late.
 fn withdrawn(home: &Home, id: &str) {
+    over(home, id, "withdrawn");
+}
+
+fn over(home: &Home, id: &str, state: &str) {
     nobody_is_asked(home);
     let late = home.ampoule(&["approvals", "approve", id]);
     assert_eq!(late.code, Some(1), "{late:?}");
-    assert!(late.stderr.contains("withdrawn"), "{late:?}");
+    assert!(late.stderr.contains(state), "{late:?}");
 }
 
 #[test]
@@ -138,11 +140,17 @@ fn before_the_effect_is_told_the_approval_is_recorded_with_what_it_let_pass() {
     );
 }
 
-/// A supervisor that does nothing any more, and nobody who answers: the guest's own time counts.
+/// A supervisor that does nothing any more, and nobody who answers: the guest's own time counts,
+/// with all that it may wait.
 #[test]
 fn a_task_that_waits_ends_at_its_time_without_its_supervisor() {
     let Some(home) = Home::judged() else { return };
-    let mut task = start_with(&home, &workspace(&home), &["--ttl", "30s"], ASKS);
+    let mut task = start_with(
+        &home,
+        &workspace(&home),
+        &["--ttl", "10s", "--wait", "10s"],
+        ASKS,
+    );
     up(&mut task);
     let id = asked(&home);
     signal(task.id(), Signal::STOP);
@@ -151,7 +159,7 @@ fn a_task_that_waits_ends_at_its_time_without_its_supervisor() {
     eventually("the guest ends by itself", PATIENCE, || {
         gone() || std::fs::read_link(format!("/proc/{guest}/exe")).is_err()
     });
-    withdrawn(&home, &id);
+    over(&home, &id, "expired");
     kill(task);
     assert!(!passed(&ended(&home)));
 }
