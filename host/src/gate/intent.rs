@@ -13,7 +13,7 @@
 //! | variables that hold commands | also as a line of shell that sets them |
 //! | a write | a write |
 //! | a removal, another name | `rm`, `mv`, `ln` |
-//! | a connection | a request to the address |
+//! | a connection | a request for a connection to the address |
 //!
 //! A program that is the image's own is called by its name. Any other is called by its path: what
 //! it is named says nothing about it.
@@ -21,7 +21,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use policy::action::{Act, Action, FileWrite, Request};
+use policy::action::{Act, Action, CONNECT, FileWrite, Request};
 use protocol::actions::{self, Connect, Intent, Rename, Run};
 
 use super::scripts::Scripts;
@@ -267,9 +267,9 @@ fn connected(connect: &Connect) -> (Vec<Act>, Option<Fixed>) {
         ),
     };
     let request = Act::Request(Request {
-        method: "GET".to_owned(),
+        method: CONNECT.to_owned(),
         url: match connect.family.as_str() {
-            "tcp" | "udp" => format!("https://{}/", connect.to),
+            family @ ("tcp" | "udp") => format!("{family}://{}", connect.to),
             family => format!("{family}:{}", connect.to),
         },
         body: None,

@@ -80,6 +80,9 @@ pub struct Request {
     pub body: Option<String>,
 }
 
+/// The method of a request for nothing but a connection, to `tcp://HOST:PORT` or `udp://…`.
+pub const CONNECT: &str = "CONNECT";
+
 fn get() -> String {
     "GET".to_owned()
 }

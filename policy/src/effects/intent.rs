@@ -5,7 +5,7 @@
 use super::patch::{self, Change};
 use super::shell::{Ground, Session};
 use super::{Analysis, Finding, Hard, Span};
-use crate::action::{Act, Action, Install, Plan, Request, STEPS};
+use crate::action::{Act, Action, CONNECT, Install, Plan, Request, STEPS};
 use crate::text::misleads;
 
 /// What an action would do.
@@ -131,6 +131,9 @@ fn hides(c: char) -> bool {
 
 fn requested(request: &Request) -> Vec<String> {
     let method = request.method.trim().to_uppercase();
+    if let Some((host, port)) = connection(request, &method) {
+        return vec!["nc".to_owned(), host.to_owned(), port.to_owned()];
+    }
     let mut words = vec!["curl".to_owned(), "-X".to_owned(), method];
     if let Some(body) = &request.body {
         words.extend(["--data-raw".to_owned(), body.clone()]);
@@ -138,6 +141,19 @@ fn requested(request: &Request) -> Vec<String> {
     words.push("--".to_owned());
     words.push(request.url.clone());
     words
+}
+
+/// Where a bare connection leads, which is what a task's gate sees of any request.
+fn connection<'a>(request: &'a Request, method: &str) -> Option<(&'a str, &'a str)> {
+    let (scheme, to) = request.url.split_once("://")?;
+    let bare = method == CONNECT && matches!(scheme, "tcp" | "udp") && request.body.is_none();
+    let (host, port) = to.rsplit_once(':').filter(|_| bare)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':');
+    let fits = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':')
+        && host.chars().all(plain)
+        && port.parse::<u16>().is_ok();
+    fits.then_some((host, port))
 }
 
 fn installed(install: &Install) -> Vec<String> {
@@ -181,6 +197,18 @@ mod tests {
             (
                 r#"{"request":{"url":"https://x/"}}"#,
                 "curl -X GET -- https://x/",
+            ),
+            (
+                r#"{"request":{"method":"CONNECT","url":"tcp://93.184.216.34:80"}}"#,
+                "nc 93.184.216.34 80",
+            ),
+            (
+                r#"{"request":{"method":"CONNECT","url":"udp://[2001:db8::1]:53"}}"#,
+                "nc 2001:db8::1 53",
+            ),
+            (
+                r#"{"request":{"method":"CONNECT","url":"tcp://-e:80"}}"#,
+                "curl -X CONNECT -- tcp://-e:80",
             ),
             (
                 r#"{"install":{"manager":"pip","packages":["x"]}}"#,
