@@ -17,7 +17,8 @@ const USAGE: &str = "\
 usage: ampoule-agent declare [--json] FILE   say what will be done: a plan or an action as JSON; - is stdin
        ampoule-agent ask [--json] -- COMMAND...   ask whether a command may run, and wait for the answer
        ampoule-agent status [--json]         what is decided of this task, and what it waits for
-exit: 0 allowed, 10 asked and not answered, 11 denied, 2 usage, 1 no answer
+exit: 0 allowed, 10 asked and not answered, 11 denied, 2 usage or a declaration that makes no sense,
+      1 no answer
 ";
 
 /// Longest declaration.
@@ -35,7 +36,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
         Ok(Some(line)) => match talk(&line, json) {
             Ok(code) => code,
             Err(error) => {
-                eprintln!("ampoule-agent: no answer from the gate at {SOCKET}: {error}");
+                eprintln!(
+                    "ampoule-agent: no answer from the gate at {SOCKET}: {error}; a task that was \
+                     started --ungated has none"
+                );
                 1
             }
         },
@@ -127,13 +131,18 @@ fn talk(line: &str, json: bool) -> io::Result<u8> {
             return Ok(code);
         }
         let text = value(&answer, "text").unwrap_or_default();
-        println!("{}", if json { answer.trim_end() } else { &text });
         code = match value(&answer, "verdict").as_deref() {
             Some("allow" | "none") => 0,
             Some("ask") => 10,
             Some("deny") => 11,
+            Some("error") => 2,
             _ => 1,
         };
+        match json {
+            true => println!("{}", answer.trim_end()),
+            false if code == 2 => eprintln!("ampoule-agent: {text}"),
+            false => println!("{text}"),
+        }
         if answer.contains("\"final\":true") {
             return Ok(code);
         }

@@ -68,7 +68,7 @@ pub fn read(json: &[u8]) -> Result<Heard, String> {
 pub struct Line<'a> {
     /// The gate's number for what it said.
     pub id: u64,
-    /// `allow`, `ask`, `deny` or `none`.
+    /// `allow`, `ask`, `deny`, `none`, or `error` for what makes no sense.
     pub verdict: &'static str,
     /// For people.
     pub text: &'a str,
@@ -81,6 +81,29 @@ pub struct Line<'a> {
     /// Until no answer is a no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// Of a status.
+    #[serde(flatten)]
+    pub status: Option<Status<'a>>,
+}
+
+/// How a task is.
+#[derive(Debug, Serialize)]
+pub struct Status<'a> {
+    /// How tightly people hold it.
+    pub posture: &'a str,
+    /// What of it waits for people.
+    pub waits: &'a [Waits],
+}
+
+/// Something that waits for people.
+#[derive(Debug, Serialize)]
+pub struct Waits {
+    /// Where they decide.
+    pub approval: String,
+    /// The action.
+    pub line: String,
+    /// Until no answer is a no.
+    pub seconds: u64,
 }
 
 impl<'a> Line<'a> {
@@ -94,6 +117,7 @@ impl<'a> Line<'a> {
             last: true,
             approval: None,
             seconds: None,
+            status: None,
         }
     }
 
@@ -107,6 +131,7 @@ impl<'a> Line<'a> {
             last: false,
             approval: Some(approval),
             seconds: None,
+            status: None,
         }
     }
 }

@@ -128,6 +128,10 @@ impl Said {
 
     /// A decision that a status is to tell.
     pub(super) fn lately(&mut self, line: String) {
+        // A shell tries what was refused it once more.
+        if self.lately.back() == Some(&line) {
+            return;
+        }
         while self.lately.len() >= LATELY {
             self.lately.pop_front();
         }
@@ -146,7 +150,7 @@ impl Task<'_> {
     /// A program in the guest says something.
     pub(super) fn heard(&mut self, declared: &Declared) {
         if let Err(why) = self.try_heard(declared) {
-            self.reply(&Line::last(declared.id, "none", &short(&why)));
+            self.reply(&Line::last(declared.id, "error", &short(&why)));
         }
     }
 
@@ -355,16 +359,32 @@ impl Task<'_> {
     /// What waits, and what was decided lately.
     fn status(&mut self, id: u64) {
         let waits = self.asks.waits().take(SHOWN);
-        let waits = waits.map(|(approval, line, seconds)| {
-            format!("waits for a person, {seconds} s at most: {line} (approval {approval})")
+        let waits = waits.map(|(approval, line, seconds)| lines::Waits {
+            approval,
+            line,
+            seconds,
         });
-        let mut lines: Vec<String> = waits.collect();
-        if lines.is_empty() {
-            lines.push("nothing waits for people".to_owned());
+        let waits: Vec<_> = waits.collect();
+        let posture = self.held.posture.to_string();
+        let mut text = Vec::new();
+        if self.held.is_strict() {
+            text.push(format!("people hold the task: {posture}"));
         }
-        lines.extend(self.said.lately.iter().cloned());
-        let text = lines.join("\n");
-        self.reply(&Line::last(id, "none", &text));
+        text.extend(waits.iter().map(|one| {
+            let (seconds, line, approval) = (one.seconds, &one.line, &one.approval);
+            format!("waits for a person, {seconds} s at most: {line} (approval {approval})")
+        }));
+        if waits.is_empty() {
+            text.push("nothing waits for people".to_owned());
+        }
+        text.extend(self.said.lately.iter().cloned());
+        self.reply(&Line {
+            status: Some(lines::Status {
+                posture: &posture,
+                waits: &waits,
+            }),
+            ..Line::last(id, "none", &text.join("\n"))
+        });
     }
 
     fn reply(&mut self, line: &Line<'_>) {

@@ -235,12 +235,13 @@ fn a_long_plan_is_one_question() {
 fn a_status_says_what_waits_and_what_was_decided() {
     let dir = tempfile::tempdir().unwrap();
     let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
-    let status = |guest: &mut Guest| {
+    let whole = |guest: &mut Guest| {
         let id = guest.line(1, r#"{"status":true}"#);
         let (verdict, line) = guest.answer(id);
         assert_eq!((verdict.as_str(), &line["final"]), ("none", &json!(true)));
-        line["text"].as_str().unwrap().to_owned()
+        line
     };
+    let status = |guest: &mut Guest| whole(guest)["text"].as_str().unwrap().to_owned();
     assert_eq!(status(&mut guest), "nothing waits for people");
     let seen = guest.run(1, &["rm", "-rf", "src"]);
     let approval = guest.asked(seen);
@@ -255,6 +256,15 @@ fn a_status_says_what_waits_and_what_was_decided() {
     assert!(
         text.starts_with("nothing waits") && text.contains("denied: rm -rf src"),
         "{text}"
+    );
+    // A shell that was refused a program tries it again at once.
+    let again = guest.run(1, &["rm", "-rf", "src"]);
+    assert!(!guest.verdict(again).allow);
+    assert_eq!(status(&mut guest), text);
+    let line = whole(&mut guest);
+    assert_eq!(
+        (&line["posture"], &line["waits"]),
+        (&json!("normal"), &json!([]))
     );
     rig.end();
 }
@@ -284,7 +294,7 @@ fn a_line_that_makes_no_sense_gets_one_that_says_so() {
         let (verdict, said) = guest.answer(id);
         assert_eq!(
             (verdict.as_str(), &said["final"]),
-            ("none", &json!(true)),
+            ("error", &json!(true)),
             "{said}"
         );
         let text = said["text"].as_str().unwrap();
@@ -303,7 +313,7 @@ fn a_line_that_makes_no_sense_gets_one_that_says_so() {
                 json,
             },
         );
-        assert_eq!(guest.answer(taken).0, "none");
+        assert_eq!(guest.answer(taken).0, "error");
     }
     rig.end();
 }
