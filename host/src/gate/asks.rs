@@ -15,12 +15,12 @@
 //!
 //! All waiting of a task has one limit, counted while anything of it waits.
 
+mod back;
 mod told;
 
 use std::time::{Duration, Instant};
 
 use policy::approval::desk::{self, Answer};
-use policy::approval::event::Event;
 use policy::approval::grant::Grants;
 use policy::approval::item::{Decision, Speaker, State};
 use policy::approval::root::{Ask, Way, way};
@@ -385,41 +385,6 @@ impl<S> Asks<S> {
             let mut live = live.map(|grant| grant.id().to_string());
             live.any(|grant| portion.is_empty() || grant == approval)
         })
-    }
-
-    /// What waited is gone; whether it waited.
-    pub fn withdraw(&mut self, asker: Asker, why: &str) -> bool {
-        let Some(at) = self.waiting.iter().position(|one| one.case.asker == asker) else {
-            return false;
-        };
-        let gone = self.waiting.remove(at);
-        self.let_go(&gone.item, why);
-        self.rest();
-        true
-    }
-
-    /// All of a kind is gone.
-    pub fn withdraw_all(&mut self, which: impl Fn(Asker) -> bool, why: &str) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let (gone, rest): (Vec<_>, Vec<_>) =
-            (waiting.into_iter()).partition(|one| which(one.case.asker));
-        self.waiting = rest;
-        for gone in gone {
-            self.let_go(&gone.item, why);
-        }
-        self.rest();
-    }
-
-    /// Nobody need decide what nobody waits for.
-    fn let_go(&mut self, item: &ItemId, why: &str) {
-        if self.waiting.iter().any(|waiting| waiting.item == *item) {
-            return;
-        }
-        if let Ok(store) = self.store() {
-            let why = why.to_owned();
-            // One that was decided meanwhile stays as it is.
-            let _ = desk::act(store, item, &Event::Withdraw { why }, now_ms());
-        }
     }
 
     /// Stops counting when nothing waits.

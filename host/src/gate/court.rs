@@ -459,9 +459,15 @@ fn ruling(action: Action, (judged, keep): (Judgement, bool), files: Vec<Judged>)
         .filter(|reason| counts(reason.permits, reason.applies))
         .collect();
     let failures = decision.errors.iter().map(|failure| failure.text.clone());
-    let said = reasons
-        .iter()
-        .map(|reason| format!("{}: {}", reason.policy, reason.text));
+    let effects = judged.analysis.effects.iter();
+    let worst = effects.max_by_key(|effect| effect.harm);
+    let said = reasons.iter().map(|reason| match worst {
+        // That it is risky says nothing of what it does.
+        Some(worst) if reason.permits => {
+            format!("{}: {}: {}", reason.policy, worst.why, reason.text)
+        }
+        _ => format!("{}: {}", reason.policy, reason.text),
+    });
     let said: Vec<String> = said.chain(failures).collect();
     Ruling {
         verdict,

@@ -69,6 +69,8 @@ struct Task<'a> {
     socket: OwnedFd,
     lines: Lines,
     court: Court,
+    /// Whether anything of it is judged.
+    gated: bool,
     /// How often policies and model changed, as the gate was told.
     generation: u64,
     asks: Asks<Source>,
@@ -145,6 +147,7 @@ impl<'a> Task<'a> {
             socket,
             lines,
             court,
+            gated: !begin.ungated,
             generation: 0,
             asks: Asks::new(terms, shared.person()),
             book: Book::new(begin.task.to_string(), record),

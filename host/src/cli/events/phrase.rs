@@ -209,9 +209,15 @@ fn verdict(what: &What) -> String {
     else {
         return String::new();
     };
-    let risk = risk_bps.map(|bps| format!("{}.{:02}%", bps / 100, bps % 100));
-    let risk = after(", risk ", risk.as_deref());
-    let policies = after(", ", Some(&policies.join(" ")));
+    let risk = risk_bps.map(|bps| format!("{}.{:02} %", bps / 100, bps % 100));
+    let risk = after(", risk at most ", risk.as_deref());
+    let named = |policy: &&String| reason.contains(&format!("{policy}: "));
+    let others: Vec<&str> = policies
+        .iter()
+        .filter(|policy| !named(policy))
+        .map(String::as_str)
+        .collect();
+    let policies = after(", ", Some(&others.join(" ")));
     let approval = after(", approval ", approval.as_deref());
     let number = number(*id);
     format!("{number}{verdict} by {by}{risk}{policies}{approval}: {reason}")
@@ -309,7 +315,7 @@ mod tests {
         };
         assert_eq!(
             shown(verdict),
-            "1970-01-01 00:00:00.000  17      7k3m9x2p/3   #9 deny by policy, risk 42.07%, no-secrets: it reads keys"
+            "1970-01-01 00:00:00.000  17      7k3m9x2p/3   #9 deny by policy, risk at most 42.07 %, no-secrets: it reads keys"
         );
         let action = json!({"exec": ["rm", "-rf", "x"]});
         let intent = shown(What::Intent {

@@ -268,19 +268,24 @@ impl Task<'_> {
     /// Whether it may still run.
     fn still(&mut self, case: &Case<Source>) -> Result<(), String> {
         self.look_at_policies();
+        let ruling = self.rules_now(&case.source);
+        match ruling.verdict {
+            Decides::Deny => Err(ruling.reason),
+            Decides::Allow | Decides::Ask => Ok(()),
+        }
+    }
+
+    /// What is said now of something that waits, but for drift.
+    pub(super) fn rules_now(&self, source: &Source) -> Ruling {
         let host = self.court.workspace.as_deref();
         let none = Scripts::new(&self.court.setting, host, &[]);
-        let ruling = match &case.source {
+        match source {
             Source::Root(root) => self.court.rule(&[self.said_or_root(root)], &none, None),
             Source::Said(action) => self.court.rule(&[*action.clone()], &none, None),
             Source::Intent(intent) => {
                 let scripts = Scripts::new(&self.court.setting, host, &intent.files);
                 self.rule(intent, &read(intent, &scripts), (&scripts, None))
             }
-        };
-        match ruling.verdict {
-            Decides::Deny => Err(ruling.reason),
-            Decides::Allow | Decides::Ask => Ok(()),
         }
     }
 

@@ -7,13 +7,18 @@
 //! decided meanwhile; and what people decide is heard once it goes on. One that asks too much
 //! stands still by its supervisor, and what is on its way by then belongs to the one question.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use policy::action::Action;
+use policy::approval::ItemId;
+use policy::approval::item::State;
 use policy::posture::{Held, Posture};
+use policy::verdict::Verdict as Decides;
 use protocol::Kind;
 use protocol::actions::{Act, Hold};
 
+use super::super::asks::Case;
 use super::super::court::{Ruling, short};
 use super::super::wire::{self, FromLoop, Waits};
 use super::Task;
@@ -24,6 +29,9 @@ const NO_EGRESS: &str = "posture:no-egress";
 
 /// The rule that refuses changes.
 const READ_ONLY: &str = "posture:read-only";
+
+/// Why people need not answer any more.
+const LOOSER: &str = "the task is held less tightly";
 
 impl Task<'_> {
     /// People hold the task otherwise; less tightly only once that is recorded.
@@ -44,6 +52,47 @@ impl Task<'_> {
         }
         self.take_hold(hold.to);
         self.tell(&FromLoop::Held(self.held.clone()));
+        if looser {
+            self.reconsider();
+        }
+    }
+
+    /// Nobody is asked any longer about what was asked about only because the task was held.
+    fn reconsider(&mut self) {
+        let mut items: BTreeMap<ItemId, bool> = BTreeMap::new();
+        for (item, case) in self.asks.cases() {
+            let passes = case.ruling.drift.is_none()
+                && self.rules_now(&case.source).verdict == Decides::Allow;
+            // An item goes when all of it passes.
+            *items.entry(item.clone()).or_insert(true) &= passes;
+        }
+        let pass = items.into_iter().filter(|(_, passes)| *passes);
+        for (item, _) in pass {
+            let cases = self.asks.release(&item, LOOSER);
+            if let Some(first) = cases.first() {
+                self.released(&item, first.root);
+            }
+            for case in cases {
+                let ruling = self.rules_now(&case.source);
+                self.decide(Case { ruling, ..case });
+            }
+        }
+    }
+
+    fn released(&mut self, item: &ItemId, root: u64) {
+        let (approval, state) = (item.to_string(), State::Withdrawn.to_string());
+        let what = What::Decided {
+            approval: approval.clone(),
+            state: state.clone(),
+            by: Vec::new(),
+            note: Some(LOOSER.to_owned()),
+        };
+        self.book.note(Some(root), what);
+        self.tell(&FromLoop::Decided {
+            approval,
+            state,
+            note: Some(LOOSER.to_owned()),
+        });
     }
 
     /// From now on the task is held so.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::asks::{Asker, Became, Case};
 use super::super::court::Ruling;
 use super::super::scripts::Scripts;
-use super::super::wire::Root;
+use super::super::wire::{Answer, FromLoop, Root};
 use super::answers::Reply;
 use super::{Approved, Source, Started, Task};
 use crate::events::What;
@@ -25,6 +25,13 @@ impl Task<'_> {
         let shown = json!(action);
         self.book
             .note(Some(root.root), What::Root { by, action: shown });
+        if !self.gated {
+            return self.tell(&FromLoop::Verdict {
+                root: root.root,
+                verdict: Answer::Allow,
+                reason: "nothing is judged (--ungated)".to_owned(),
+            });
+        }
         let scripts = Scripts::new(&self.court.setting, self.court.workspace.as_deref(), &[]);
         let ruling = self.court.rule(&[action], &scripts, None);
         let approval = self.approved_in_plan(&root, &ruling);

@@ -85,6 +85,22 @@ fn read_only_refuses_changes_until_people_let_it_go_on() {
 }
 
 #[test]
+fn a_task_that_asks_is_told_how_it_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    hold(&mut rig, &held(Posture::ReadOnly, &[]));
+    let id = guest.line(1, r#"{"status":true}"#);
+    let (_, line) = guest.answer(id);
+    assert_eq!(line["posture"], "read-only");
+    let text = line["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("people hold the task: read-only"),
+        "{text}"
+    );
+    rig.end();
+}
+
+#[test]
 fn no_egress_refuses_connections_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
@@ -116,6 +132,32 @@ fn people_are_asked_about_the_paths_they_named() {
     let next = guest.asked(moved);
     rig.decide(&next, false);
     assert!(!guest.verdict(moved).allow);
+    rig.end();
+}
+
+/// What is asked about for other reasons stays.
+#[test]
+fn who_lets_a_task_go_on_need_not_answer_what_only_its_hold_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    hold(&mut rig, &held(Posture::Normal, &["schema.sql"]));
+    let alone = guest.intend(1, write("/workspace/schema.sql"), Vec::new());
+    let first = guest.asked(alone);
+    let risky = guest.run(2, &["rm", "-rf", "src"]);
+    let second = guest.asked(risky);
+    let verdict = {
+        rig.say(&ToLoop::Hold(wire::Hold {
+            to: held(Posture::Normal, &[]),
+            by: "ada".to_owned(),
+            why: String::new(),
+        }));
+        guest.verdict(alone)
+    };
+    assert!(verdict.allow && !verdict.asked, "{verdict:?}");
+    assert_eq!(rig.item(&first).state(), State::Withdrawn);
+    assert!(rig.item(&second).state().waits());
+    rig.decide(&second, false);
+    assert!(!guest.verdict(risky).allow);
     rig.end();
 }
 

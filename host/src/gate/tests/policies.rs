@@ -132,6 +132,9 @@ fn an_ungated_task_is_one_that_the_operator_allows() {
         ),
         "{told:?}"
     );
+    // Nobody is asked what is not waited for.
+    assert_eq!(rig.root(1, &["rm", "-rf", "/"]).0, Answer::Allow);
+    assert!(rig.store().list(&Filter::default()).unwrap().is_empty());
     rig.end();
     let recorded = fs::read_to_string(crate::events::path(&Folders::below(dir.path()))).unwrap();
     assert!(
