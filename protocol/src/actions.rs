@@ -33,6 +33,10 @@ pub struct Gate {
     pub free: Vec<Vec<u8>>,
 }
 
+/// Arguments, names of variables, and files that an intent tells, of each at most; a gate that tells
+/// more broke the protocol. Linux allows more than anybody reads.
+pub const MOST_STRINGS: usize = 4096;
+
 /// Gate to host: something is about to happen.
 #[derive(Clone, PartialEq, Message)]
 pub struct Intent {
@@ -57,6 +61,20 @@ pub struct Intent {
     /// Files that it would run or read as a program, as the guest has them.
     #[prost(message, repeated, tag = "11")]
     pub files: Vec<GuestFile>,
+}
+
+impl Intent {
+    /// Whether it tells more than there may be. Each of many empty strings takes more memory than
+    /// it takes bytes of the frame.
+    #[must_use]
+    pub fn tells_too_much(&self) -> bool {
+        let lists = match &self.act {
+            Some(Act::Run(run)) => [run.argv.len(), run.env.len(), run.telling.len()],
+            _ => [0; 3],
+        };
+        let most = lists.into_iter().chain([self.files.len()]).max();
+        most > Some(MOST_STRINGS)
+    }
 }
 
 /// What would happen.

@@ -38,10 +38,15 @@ const FILES: Rlimit = Rlimit {
     current: Some(65_536),
     maximum: Some(524_288),
 };
-/// Core files would fill the scratch space; a task that wants them raises this.
+/// Core files would fill the scratch space; a task that wants them raises this, but for one that is
+/// gated: the kernel would write a file of which nobody was asked.
 const CORE: Rlimit = Rlimit {
     current: Some(0),
     maximum: None,
+};
+const NO_CORE: Rlimit = Rlimit {
+    current: Some(0),
+    maximum: Some(0),
 };
 
 /// All that the child needs, made before the clone.
@@ -217,7 +222,7 @@ fn run(
     if let Err(e) = stdio(plan) {
         return failure(Stage::Stdio, e);
     }
-    limits();
+    limits(plan.gate.is_some());
     if let Err(e) = plan.identity.map_or(Ok(()), become_user) {
         return failure(Stage::Identity, e);
     }
@@ -266,14 +271,14 @@ fn stdio(plan: &Plan<'_>) -> Result<(), Errno> {
 }
 
 /// None of these is worth a command that does not start.
-fn limits() {
+fn limits(gated: bool) {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     // The agent itself is never chosen when memory runs out; a command may be.
     if let Ok(file) = open(c"/proc/self/oom_score_adj", flags, Mode::empty()) {
         let _ = rustix::io::write(&file, b"0");
     }
     let _ = setrlimit(Resource::Nofile, FILES);
-    let _ = setrlimit(Resource::Core, CORE);
+    let _ = setrlimit(Resource::Core, if gated { NO_CORE } else { CORE });
     umask(Mode::from_raw_mode(0o022));
 }
 

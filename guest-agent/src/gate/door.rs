@@ -72,6 +72,8 @@ impl Accepted {
 pub(crate) struct Door {
     listener: Option<UnixListener>,
     clients: BTreeMap<u64, Client>,
+    /// What nobody waits for any more, since its client is gone.
+    gone: Vec<u64>,
     next: u64,
 }
 
@@ -81,6 +83,7 @@ impl Door {
         Self {
             listener: socket.and_then(|socket| listen(socket).ok()),
             clients: BTreeMap::new(),
+            gone: Vec::new(),
             next: 1,
         }
     }
@@ -122,7 +125,7 @@ impl Door {
                         lines.into_iter().map(said).collect()
                     }
                     Err(_) => {
-                        self.clients.remove(&number);
+                        self.forget(number);
                         Vec::new()
                     }
                 }
@@ -185,8 +188,19 @@ impl Door {
         client.outbox.extend_from_slice(line.unwrap_or_default());
         client.outbox.push(b'\n');
         if client.outbox.len() > MOST_WAITING || client.flush().is_err() {
-            self.clients.remove(&number);
+            self.forget(number);
         }
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Some(client) = self.clients.remove(&number) {
+            self.gone.extend(client.open.into_keys());
+        }
+    }
+
+    /// What nobody waits for any more.
+    pub(crate) fn gone(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.gone)
     }
 }
 

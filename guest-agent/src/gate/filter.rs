@@ -13,7 +13,9 @@
 //! | `gate:io-uring` | `io_uring_*` | ENOSYS: programs fall back |
 //! | `gate:openat2` | `openat2` | ENOSYS: libraries fall back to `openat` |
 //! | `gate:filter` | filters of the task's own, with a listener or without: one could hide a call from the gate | EINVAL, as a kernel without them says |
-//! | `gate:trace` | `ptrace`: it can put another call in the place of one | EPERM |
+//! | `gate:trace` | `ptrace`: it can put another call in the place of one; `process_vm_writev`: other words in the place of those that were judged | EPERM |
+//! | `gate:namespace` | mounts and users of the task's own, by `unshare`, `clone` or `setns`: a mount of a namespace that has ended gives its files paths that are not theirs | EPERM |
+//! | `gate:clone3` | `clone3`, whose flags are in memory | ENOSYS: libraries fall back to `clone` |
 //! | `gate:handle` | `open_by_handle_at` | EPERM |
 //! | `gate:vsock`, `gate:raw` | `socket` of AF_VSOCK, AF_PACKET, raw IP | EACCES, EPERM |
 //! | `gate:root` | `chroot`, `pivot_root` | EPERM: paths are one guest's |
@@ -68,7 +70,7 @@ const GATED: [libc::c_long; 22] = [
 ];
 
 /// Calls that fail by themselves.
-const REFUSED: [(libc::c_long, i32); 20] = [
+const REFUSED: [(libc::c_long, i32); 23] = [
     (libc::SYS_io_uring_setup, libc::ENOSYS),
     (libc::SYS_io_uring_enter, libc::ENOSYS),
     (libc::SYS_io_uring_register, libc::ENOSYS),
@@ -84,6 +86,9 @@ const REFUSED: [(libc::c_long, i32); 20] = [
     (libc::SYS_fspick, libc::ENOSYS),
     (libc::SYS_mount_setattr, libc::ENOSYS),
     (libc::SYS_ptrace, libc::EPERM),
+    (libc::SYS_process_vm_writev, libc::EPERM),
+    (libc::SYS_setns, libc::EPERM),
+    (libc::SYS_clone3, libc::ENOSYS),
     (libc::SYS_fanotify_init, libc::EPERM),
     (libc::SYS_clock_settime, libc::EPERM),
     (libc::SYS_settimeofday, libc::EPERM),
@@ -129,7 +134,7 @@ enum Then {
 }
 
 /// The calls whose arguments decide.
-const BY_ARGUMENTS: [(libc::c_long, &[Step]); 6] = [
+const BY_ARGUMENTS: [(libc::c_long, &[Step]); 8] = [
     (libc::SYS_openat, &opens(2)),
     (libc::SYS_open, &opens(1)),
     // A message with an address; its pointer's low half may be zero only by an attacker's choice,
@@ -145,6 +150,8 @@ const BY_ARGUMENTS: [(libc::c_long, &[Step]); 6] = [
         ],
     ),
     (libc::SYS_socket, &SOCKETS),
+    (libc::SYS_unshare, &NAMESPACES),
+    (libc::SYS_clone, &NAMESPACES),
     (
         libc::SYS_seccomp,
         &[
@@ -163,6 +170,17 @@ const BY_ARGUMENTS: [(libc::c_long, &[Step]); 6] = [
             Step::Return(ALLOW),
         ],
     ),
+];
+
+/// Flags of `clone` and `unshare`, the first argument of both, that make namespaces in which paths
+/// or rights are others.
+const NAMESPACES: [Step; 3] = [
+    Step::Load(argument(0)),
+    Step::IfAny(
+        (libc::CLONE_NEWNS | libc::CLONE_NEWUSER).unsigned_abs(),
+        fail(libc::EPERM),
+    ),
+    Step::Return(ALLOW),
 ];
 
 const fn opens(flags: u32) -> [Step; 3] {
@@ -430,6 +448,13 @@ mod tests {
         assert_eq!(prctl(libc::PR_SET_SECCOMP, 2), fail(libc::EINVAL));
         assert_eq!(prctl(libc::PR_SET_SECCOMP, 1), ALLOW);
         assert_eq!(prctl(libc::PR_SET_NAME, 2), ALLOW);
+        for call in [libc::SYS_unshare, libc::SYS_clone] {
+            for own in [libc::CLONE_NEWNS, libc::CLONE_NEWUSER] {
+                let with = flags(own | libc::SIGCHLD);
+                assert_eq!(verdict(call, &[with]), fail(libc::EPERM), "{call} {own:x}");
+            }
+            assert_eq!(verdict(call, &[flags(libc::CLONE_FILES)]), ALLOW);
+        }
         let packet = verdict(libc::SYS_socket, &[flags(libc::AF_INET), 10, 0]);
         assert_eq!(packet, fail(libc::EPERM));
     }

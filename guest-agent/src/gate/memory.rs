@@ -16,9 +16,8 @@ const LONGEST_PATH: usize = 4096;
 const PAGE: u64 = 4096;
 /// Pages kept of one call.
 const MOST_PAGES: usize = 16;
-/// Most arguments and names of the environment that are told, and most of their bytes. Linux
-/// allows more than anybody reads; what is cut says so, and is judged by the host as that.
-pub(crate) const MOST_STRINGS: usize = 4096;
+/// Most bytes of arguments and of names of the environment that are told. What is cut says so, and
+/// is judged by the host as that.
 const MOST_BYTES: usize = 256 * 1024;
 
 /// Strings, or as many as were taken.

@@ -149,11 +149,10 @@ fn moved(
     })
 }
 
-/// Whether a file that was there before the task loses its name. A folder's files keep theirs
-/// below the new one, and the change can be read from the overlay.
+/// Whether something that was there before the task loses its name: by another one whoever asks
+/// about it later does not know it.
 fn loses_an_original(was: &Stat, there: Option<&Stat>) -> bool {
-    let original = |stat: &Stat| !is_folder(stat) && is_original(stat);
-    original(was) || there.is_some_and(original)
+    is_original(was) || there.is_some_and(is_original)
 }
 
 /// mkdir(2), mkdirat(2).

@@ -266,7 +266,11 @@ impl Base<'_> {
 
     /// Opens what is there.
     pub(crate) fn there(&self, follow: bool) -> Result<There, Errno> {
-        There::of(self.file(follow)?)
+        let there = There::of(self.file(follow)?)?;
+        if !there.nameless {
+            is_true(&there.file, &there.stat, &there.path)?;
+        }
+        Ok(there)
     }
 
     /// What is there, and nothing more of it.
@@ -297,7 +301,8 @@ impl Base<'_> {
         };
         let parent = self.open(words, LOOK.union(OFlags::DIRECTORY))?;
         let folder = path.ends_with(b"/");
-        let mut path = path_of(&parent).ok_or(Errno::NOENT)?;
+        let mut path = path_of(&parent)?;
+        is_true(&parent, &fstat(&parent)?, &path)?;
         if path != b"/" {
             path.push(b'/');
         }
@@ -367,7 +372,7 @@ impl Place {
 impl There {
     pub(crate) fn of(file: OwnedFd) -> Result<Self, Errno> {
         let stat = fstat(&file)?;
-        let path = path_of(&file).unwrap_or_default();
+        let path = path_of(&file)?;
         let nameless = !path.starts_with(b"/") || path.ends_with(b" (deleted)") || is_memfd(&path);
         Ok(Self {
             file,
@@ -438,10 +443,26 @@ fn is_kernels(file: BorrowedFd<'_>) -> bool {
         .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| KERNELS.contains(&kind)))
 }
 
-/// The path of a descriptor, as the kernel writes it.
-fn path_of(file: &OwnedFd) -> Option<Vec<u8>> {
+/// The path of a descriptor, as the kernel writes it. One that is too long to be written down is
+/// too long to be judged.
+fn path_of(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    readlink(link, Vec::new()).ok().map(CString::into_bytes)
+    let path = readlink(link, Vec::new()).map_err(|_unwritten| Errno::ACCESS)?;
+    Ok(path.into_bytes())
+}
+
+/// Refuses a path that does not lead back to what it was written for: of a mount that is in no
+/// tree of ours the kernel writes paths as if it began at the root.
+fn is_true(file: &OwnedFd, stat: &Stat, path: &[u8]) -> Result<(), Errno> {
+    if is_kernels(file.as_fd()) {
+        // Their files come and go by themselves, and are not done in anybody's name.
+        return Ok(());
+    }
+    let back = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|_unseen| Errno::ACCESS)?;
+    match (back.st_dev, back.st_ino) == (stat.st_dev, stat.st_ino) {
+        true => Ok(()),
+        false => Err(Errno::ACCESS),
+    }
 }
 
 #[cfg(test)]
@@ -479,6 +500,23 @@ mod tests {
         let link = dir.join("link");
         let there = me().there(libc::AT_FDCWD, link.as_os_str().as_bytes(), true);
         assert_eq!(there.unwrap().path, dir.join("real").as_os_str().as_bytes());
+    }
+
+    /// Of a mount that is in no tree the kernel writes paths as if it began at the root.
+    #[test]
+    fn a_path_that_leads_elsewhere_is_refused() {
+        use rustix::mount::{OpenTreeFlags, open_tree};
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "").unwrap();
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let Ok(tree) = open_tree(CWD, dir.path(), flags) else {
+            return eprintln!("skipped: mounting is root's");
+        };
+        assert_eq!(path_of(&tree).unwrap(), b"/");
+        let number = tree.as_raw_fd();
+        let place = me().base(number, b"f").unwrap().place();
+        assert_eq!(place.unwrap_err(), Errno::ACCESS);
+        assert_eq!(me().there(number, b"f", true).unwrap_err(), Errno::ACCESS);
     }
 
     #[test]

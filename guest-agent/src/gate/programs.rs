@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use protocol::actions::{Act, Grants, GuestFile, ProgramGrant, Run};
+use protocol::actions::{Act, Grants, GuestFile, MOST_STRINGS, ProgramGrant, Run};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::images::{self, Start, Told};
 use super::loads::Loads;
-use super::memory::{MOST_STRINGS, Memory};
+use super::memory::Memory;
 use super::place::{Caller, Identity, Originals, There};
 use super::plan::{Around, Asking, Deed, Plan};
 

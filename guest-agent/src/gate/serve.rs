@@ -354,6 +354,14 @@ impl Serve {
             self.say(Kind::Declared, &declared);
             self.door.said(said.client, declared);
         }
+        self.tell_gone();
+    }
+
+    /// Nobody need answer who has gone.
+    fn tell_gone(&mut self) {
+        for id in self.door.gone() {
+            self.say(Kind::Withdrawn, &Withdrawn { id });
+        }
     }
 
     /// The root action that a process belongs to, as far as its parents tell; 0 for none.

@@ -33,6 +33,8 @@ mod said;
 
 use approved::Approved;
 use gate::Gate;
+#[cfg(test)]
+pub(super) use gate::SHARE;
 
 /// How long a supervisor may take to say for which task it is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,6 +78,8 @@ struct Task<'a> {
     asks: Asks<Source>,
     book: Book,
     gate: Option<Gate>,
+    /// How much the gate has told.
+    told: u64,
     roots: BTreeMap<u64, Started>,
     said: said::Said,
     held: Held,
@@ -152,6 +156,7 @@ impl<'a> Task<'a> {
             asks: Asks::new(terms, shared.person()),
             book: Book::new(begin.task.to_string(), record),
             gate: None,
+            told: 0,
             roots: BTreeMap::new(),
             said: said::Said::default(),
             held: Held::default(),

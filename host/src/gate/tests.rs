@@ -32,7 +32,7 @@ mod said;
 mod verdicts;
 
 use super::serve::{Server, Shared};
-use super::task;
+use super::task::{self, SHARE};
 use super::wire::{Answer, Begin, FromLoop, Root, ToLoop, Waits};
 use crate::api::{Lines, Received, send_line};
 use crate::approvals::{Approvals, now_ms};

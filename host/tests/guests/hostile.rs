@@ -128,7 +128,7 @@ if os.fork() == 0:
         try: open("/etc/daemon", "w")
         except OSError as error: said.append(error.strerror)
         asked = subprocess.run(["ampoule-agent", "ask", "--", "ls"], capture_output=True)
-        said.append(asked.stdout.decode().strip())
+        said.append(asked.stderr.decode().strip())
         with open("/tmp/said", "w") as file: file.write("; ".join(said))
         os.rename("/tmp/said", "/tmp/daemon")
     os._exit(0)
@@ -140,7 +140,7 @@ print(open("/tmp/daemon").read())
 fn a_daemon_is_gated_as_the_command_that_left_it() {
     let Some(home) = Home::judged() else { return };
     let done = python(&home, &workspace(&home), "root", DAEMON);
-    let none = "it cannot be told which command of the task says so";
+    let none = "ampoule-agent: it cannot be told which command of the task says so";
     assert_eq!(
         done.stdout,
         format!("Permission denied; Permission denied; {none}\n"),

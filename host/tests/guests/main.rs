@@ -25,6 +25,7 @@ mod images;
 mod killed;
 mod leaving;
 mod limits;
+mod names;
 mod plans;
 mod policy;
 mod pool;

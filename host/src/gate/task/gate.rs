@@ -13,6 +13,7 @@ use super::super::SAYS;
 use super::super::asks::{Asker, PEOPLES};
 use super::super::court::short;
 use super::super::intent::text;
+use super::super::wire::FromLoop;
 use super::Task;
 use crate::events::{UseOf, What};
 use crate::supervise::wire::Wire;
@@ -22,6 +23,13 @@ const USES: usize = 1024;
 
 /// Words of each that are recorded.
 const WORDS: usize = 64;
+
+/// Bytes that the gate may tell of one task: what is recorded of them is about as much. A build of
+/// a hundred thousand commands tells some two hundred MiB.
+pub(in crate::gate) const SHARE: u64 = if cfg!(test) { 8 << 20 } else { 1 << 30 };
+
+/// What is recorded beside what is told of an action: its number, its verdict and why.
+const BESIDE: u64 = 512;
 
 /// The gate's connection.
 #[derive(Debug)]
@@ -70,6 +78,9 @@ impl Task<'_> {
                 Some(Err(error)) => return self.broke(&error),
                 None => return,
             };
+            if self.is_filled(frame.body.len()) {
+                return;
+            }
             if let Err(error) = self.frame(&frame) {
                 return self.broke(&error);
             }
@@ -77,6 +88,20 @@ impl Task<'_> {
         if self.gate.as_ref().is_some_and(|gate| !gate.wire.is_open()) {
             self.disconnected();
         }
+    }
+
+    /// Ends a task that has filled its share of the record: one of all tasks, which stops every
+    /// other when the disk is full.
+    fn is_filled(&mut self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.told = self.told.saturating_add(bytes).saturating_add(BESIDE);
+        let filled = self.told > SHARE;
+        if filled {
+            let why = "gate:record: it has filled its share of the record of events";
+            self.tell(&FromLoop::Refused(why.to_owned()));
+            self.over = true;
+        }
+        filled
     }
 
     fn broke(&mut self, error: &FrameError) {
@@ -101,6 +126,9 @@ impl Task<'_> {
             }
             Kind::Intent => {
                 let intent: Intent = frame.decode(kind)?;
+                if intent.tells_too_much() {
+                    return Err(FrameError::Unexpected { kind });
+                }
                 self.intent(intent, frame.body.len());
             }
             Kind::Uses => self.uses(&frame.decode(kind)?),

@@ -240,3 +240,34 @@ fn a_gate_that_asks_too_much_is_refused_the_rest() {
     );
     rig.end();
 }
+
+/// Empty words are a few bytes each of the frame, and many more in memory.
+#[test]
+fn a_gate_that_tells_more_than_it_may_loses_its_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    let words = |count| vec![""; count];
+    let few = guest.run(1, &[&["true"], &words(4095)[..]].concat());
+    guest.verdict(few);
+    guest.run(1, &[&["true"], &words(4096)[..]].concat());
+    assert!(guest.is_closed());
+    rig.end();
+}
+
+/// The record is one of all tasks.
+#[test]
+fn a_task_that_fills_the_record_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    let long = "x".repeat(200 << 10);
+    for _ in 0..=usize::try_from(SHARE).unwrap() / long.len() {
+        guest.run(1, &["true", &long]);
+    }
+    let why = loop {
+        if let FromLoop::Refused(why) = rig.try_hear().expect("it goes on") {
+            break why;
+        }
+    };
+    assert!(why.contains("share of the record"), "{why}");
+    rig.end();
+}
