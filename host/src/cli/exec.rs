@@ -13,7 +13,7 @@ use super::{CliError, store, values};
 use crate::api::{Client, ClientError, Event, ExecRequest, Request, Size};
 use crate::folders::Folders;
 use crate::poll::Interests;
-use crate::stdio::{Input, Output, Pump, Side, Terminal};
+use crate::stdio::{Input, Output, Pump, Side, Terminal, tell};
 use crate::sys::signals::Signals;
 use crate::task::Bytes;
 
@@ -179,15 +179,23 @@ impl Session {
                     self.ran = true;
                     self.ended(code, detail);
                 }
-                Event::Note(line) => eprintln!("ampoule: {line}"),
+                Event::Note(line) => tell(self.terminal.as_ref(), &line),
                 Event::Refused(why) => return Err(ClientError::Refused(why).into()),
-                Event::Started
-                | Event::Accepted
-                | Event::Held(_)
-                | Event::Drive { .. }
-                | Event::Snapshot { .. } => {}
+                Event::Started => self.started()?,
+                Event::Accepted | Event::Held(_) | Event::Drive { .. } | Event::Snapshot { .. } => {
+                }
             }
         }
+        Ok(())
+    }
+
+    fn started(&mut self) -> Result<(), CliError> {
+        let Some(terminal) = &mut self.terminal else {
+            return Ok(());
+        };
+        terminal.raw();
+        // It may have had another size when the command was asked for.
+        self.client.send(&Request::Resize(window(terminal)))?;
         Ok(())
     }
 

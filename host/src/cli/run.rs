@@ -333,9 +333,9 @@ fn front(tty: bool) -> Result<Front, CliError> {
     })
 }
 
-/// Our terminal in raw mode.
+/// Our terminal, for a command that does not run yet.
 pub(super) fn terminal() -> Result<Terminal, CliError> {
-    Terminal::raw(io::stdin().as_fd())
+    Terminal::waiting(io::stdin().as_fd())
         .map_err(|_| CliError::Usage("-t needs a terminal, and stdin is none".to_owned()))
 }
 

@@ -11,4 +11,4 @@ mod terminal;
 
 pub use pump::{Pump, Side};
 pub use streams::{Input, Output};
-pub use terminal::Terminal;
+pub use terminal::{Terminal, tell};

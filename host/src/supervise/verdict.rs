@@ -135,6 +135,14 @@ pub fn exit_of(exited: &Exited) -> Exit {
     }
 }
 
+/// What a command returns that a signal came before, and a line about it.
+#[must_use]
+pub fn interrupted(signal: i32) -> (u8, String) {
+    let signal = u8::try_from(signal).unwrap_or(0);
+    let detail = format!("interrupted by signal {signal} before the command ran");
+    (code::SIGNAL.saturating_add(signal), detail)
+}
+
 /// What a command that could not be started returns: as `timeout` and `docker run` do.
 #[must_use]
 pub fn not_started_code(failed: &ExecFailed) -> u8 {
@@ -164,9 +172,7 @@ pub fn judge(facts: &Facts, terms: &Terms) -> Verdict {
             };
         }
         Some(Cause::Interrupted(signal)) => {
-            let signal = u8::try_from(*signal).unwrap_or(0);
-            let detail = format!("interrupted by signal {signal} before the command ran");
-            let code = code::SIGNAL.saturating_add(signal);
+            let (code, detail) = interrupted(*signal);
             return Verdict {
                 code,
                 exit: None,

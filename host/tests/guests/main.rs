@@ -22,6 +22,7 @@ mod gated;
 mod harness;
 mod hostile;
 mod images;
+mod interrupted;
 mod killed;
 mod leaving;
 mod limits;

@@ -3,8 +3,9 @@
 
 use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
+use crate::stdio::tell;
 use crate::supervise::gate::{Said, root};
-use crate::supervise::verdict::Cause;
+use crate::supervise::verdict::{Cause, interrupted};
 use crate::task::code;
 
 impl Supervisor<'_> {
@@ -34,7 +35,7 @@ impl Supervisor<'_> {
                     }
                 }
                 Said::Line(root, line) => self.tell_people(root, &line),
-                Said::Warning(line) => eprintln!("ampoule: {line}"),
+                Said::Warning(line) => tell(self.terminal.as_ref(), &line),
                 // It was decided before there was a guest; each step is decided when it is next.
                 Said::PlanAllowed | Said::PlanDenied(_) => {}
                 Said::Held(held) => self.held(&held),
@@ -66,7 +67,7 @@ impl Supervisor<'_> {
                 .clients
                 .tell_about(id, &Event::Note(line.to_owned()), None)
         {
-            eprintln!("ampoule: {line}");
+            tell(self.terminal.as_ref(), line);
         }
     }
 
@@ -87,9 +88,22 @@ impl Supervisor<'_> {
         Some((id, self.held.remove(&id)?))
     }
 
-    /// The client of a command is gone; whether it was not started yet, and now never is.
+    /// A signal for a client's command; one that waits for its verdict is not run any more.
+    pub(super) fn signal_of_client(&mut self, id: u32, signal: u32) {
+        if !self.let_go(id) {
+            return self.signal_command(id, signal);
+        }
+        let (code, detail) = interrupted(i32::try_from(signal).unwrap_or(0));
+        self.clients
+            .tell_about(id, &Event::Failed { code, detail }, None);
+    }
+
+    /// Nobody waits for a client's command; whether it was not started yet, and now never is.
     pub(super) fn let_go(&mut self, id: u32) -> bool {
-        self.gate.gone(u64::from(id));
-        self.held.remove(&id).is_some()
+        let waited = self.held.remove(&id).is_some();
+        if waited {
+            self.gate.gone(u64::from(id));
+        }
+        waited
     }
 }

@@ -10,6 +10,7 @@ use protocol::messages::{ReadFiles, WindowSize, WriteFiles};
 
 use super::Supervisor;
 use crate::api::{Event, Request};
+use crate::stdio::tell;
 use crate::supervise::clients::Work;
 use crate::supervise::verdict::Cause;
 
@@ -41,7 +42,8 @@ impl Supervisor<'_> {
     fn interrupt(&mut self, signal: i32) {
         self.interrupts = self.interrupts.saturating_add(1);
         if self.interrupts >= PATIENCE {
-            eprintln!("ampoule: interrupted {PATIENCE} times; killing the task");
+            let line = format!("interrupted {PATIENCE} times; killing the task");
+            tell(self.terminal.as_ref(), &line);
             self.fail(Cause::Killed);
         }
         self.forward(signal);
@@ -103,7 +105,7 @@ impl Supervisor<'_> {
             }
             Request::Signal(signal) => {
                 if let Work::Command(id) = self.clients.work(number) {
-                    self.signal_command(id, signal);
+                    self.signal_of_client(id, signal);
                 }
             }
             Request::Resize(size) => {

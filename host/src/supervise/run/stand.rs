@@ -27,6 +27,7 @@ use rustix::fs::statvfs;
 use super::fork::is_in_memory;
 use super::{Supervisor, VMM_MARGIN};
 use crate::gate::wire::Waits;
+use crate::stdio::tell;
 use crate::supervise::assignment;
 use crate::supervise::guest::Role;
 use crate::supervise::verdict::Cause;
@@ -281,7 +282,8 @@ impl Supervisor<'_> {
     /// The guest's memory is in its file; if not, it stands still all the same.
     pub(super) fn is_parked(&mut self, error: &str) {
         if !error.is_empty() {
-            eprintln!("ampoule: the guest's memory stays where it is: {error}");
+            let line = format!("the guest's memory stays where it is: {error}");
+            tell(self.terminal.as_ref(), &line);
         }
     }
 

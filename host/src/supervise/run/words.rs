@@ -159,6 +159,9 @@ impl Supervisor<'_> {
             self.between = false;
             if !std::mem::replace(&mut self.started, true) {
                 self.timeline.started(started.boot_ns);
+                if let Some(terminal) = &mut self.terminal {
+                    terminal.raw();
+                }
             }
         } else {
             self.clients.tell_about(started.id, &Event::Started, None);
