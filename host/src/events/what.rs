@@ -50,7 +50,7 @@ pub enum What {
     },
     /// It ended.
     TaskEnded {
-        /// The exit code, when there was one.
+        /// What `ampoule run` and `ampoule wait` return, unless nobody was there to say so.
         #[serde(default)]
         code: Option<i32>,
         /// How.

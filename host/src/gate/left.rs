@@ -15,7 +15,11 @@ use crate::task::TaskId;
 ///
 /// # Errors
 /// As those of approvals. Then it is closed by its deadline.
-pub fn close(folders: &Folders, task: &TaskId, why: &str) -> Result<(), ApprovalsError> {
+pub fn close(
+    folders: &Folders,
+    task: &TaskId,
+    (code, why): (u8, &str),
+) -> Result<(), ApprovalsError> {
     let approvals = Approvals::open(folders)?;
     let filter = Filter {
         task: Some(task.to_string()),
@@ -29,11 +33,11 @@ pub fn close(folders: &Folders, task: &TaskId, why: &str) -> Result<(), Approval
         left |= desk::act(&approvals, item.id(), &withdraw, now_ms()).is_ok();
     }
     if left && let Ok(record) = Events::open(folders) {
-        let reason = why.to_owned();
+        let (code, reason) = (Some(i32::from(code)), why.to_owned());
         let event = events::Event {
             task: Some(task.to_string()),
             root: None,
-            what: What::TaskEnded { code: None, reason },
+            what: What::TaskEnded { code, reason },
         };
         // A full disk keeps nobody from anything here.
         let _ = record.seal(event);
@@ -62,7 +66,7 @@ mod tests {
         };
         let (mine, other) = (of("mine", task.as_str()), of("other", "0000bbbb"));
         for _ in 0..2 {
-            close(&folders, &task, "it is gone").unwrap();
+            close(&folders, &task, (125, "it is gone")).unwrap();
         }
         let state = |id| item(&approvals, id).state();
         assert_eq!(state(&mine), State::Withdrawn);
@@ -70,5 +74,6 @@ mod tests {
         let recorded = std::fs::read_to_string(events::path(&folders)).unwrap();
         assert_eq!(recorded.lines().count(), 1, "{recorded}");
         assert!(recorded.contains("task-ended") && recorded.contains("0000aaaa"));
+        assert!(recorded.contains("\"code\":125"), "{recorded}");
     }
 }

@@ -37,7 +37,7 @@ pub enum ToLoop {
     },
     /// The task has ended. The last line.
     Ended {
-        /// The exit code of its command, if that ended.
+        /// What `ampoule run` returns.
         code: Option<i32>,
         /// How.
         reason: String,

@@ -191,9 +191,9 @@ impl Gate {
         self.tell(&ToLoop::Unparked { parked_ms }, None);
     }
 
-    /// The task has ended.
-    pub fn ended(&mut self, code: Option<i32>, reason: &str) {
-        let reason = reason.to_owned();
+    /// The task has ended, with what its command line returns.
+    pub fn ended(&mut self, code: u8, reason: &str) {
+        let (code, reason) = (Some(i32::from(code)), reason.to_owned());
         self.tell(&ToLoop::Ended { code, reason }, None);
     }
 

@@ -75,15 +75,15 @@ fn bury(store: &Store, folders: &Folders, task: &Task) -> Result<(), StoreError>
     let outcome = outcome(task, now_ms());
     // It may have ended in good order between the look at the store and the look at the lock.
     if store.has_ended(task.id.as_str())? != Some(true) {
-        close(folders, task, &outcome.end);
+        close(folders, task, &outcome);
     }
     store.finish(&task.id, &outcome)
 }
 
 /// What cannot be closed now ends with its deadline.
-fn close(folders: &Folders, task: &Task, end: &End) {
-    let why = end.detail.as_deref().unwrap_or("the task is gone");
-    let _ = left::close(folders, &task.id, why);
+fn close(folders: &Folders, task: &Task, outcome: &Outcome) {
+    let why = outcome.end.detail.as_deref().unwrap_or("the task is gone");
+    let _ = left::close(folders, &task.id, (outcome.code, why));
 }
 
 /// Frees the folders of tasks whose supervisor was killed before there was a record, and of
@@ -173,8 +173,9 @@ pub fn kill(store: &Store, folders: &Folders, task: &Task) -> Result<(), KillErr
         Kind::Killed,
         "the task was killed after its supervisor had been",
     );
-    close(folders, task, &end);
-    Ok(store.finish(&task.id, &Outcome::new(code::KILLED, end))?)
+    let outcome = Outcome::new(code::KILLED, end);
+    close(folders, task, &outcome);
+    Ok(store.finish(&task.id, &outcome)?)
 }
 
 /// By its cgroup, which takes all of it, by its recorded process, and by its lock.

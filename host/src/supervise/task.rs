@@ -378,12 +378,13 @@ fn judge_plan(gate: &mut Gate, spec: &Spec, signals: &Signals) -> Result<(), Box
         }
         return Ok(());
     };
-    gate.ended(None, &why);
     let (code, reason) = match interrupted.and_then(|signal| u8::try_from(signal).ok()) {
         Some(signal) => (code::SIGNAL.saturating_add(signal), EndKind::Interrupted),
         None => (code::FAILED, EndKind::Refused),
     };
-    Err(Box::new(Outcome::new(code, End::new(reason, why))))
+    let end = End::new(reason, why);
+    gate.ended(code, &end.how());
+    Err(Box::new(Outcome::new(code, end)))
 }
 
 pub(crate) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {

@@ -135,6 +135,17 @@ impl End {
     }
 }
 
+
+    /// How a task ended, in a line for the record.
+    #[must_use]
+    pub fn how(&self) -> String {
+        let reason = serde_json::to_value(self.reason).unwrap_or_default();
+        let reason = reason.as_str().unwrap_or_default().to_owned();
+        match &self.detail {
+            Some(detail) => format!("{reason}: {detail}"),
+            None => reason,
+        }
+    }
 /// When each phase was done: nanoseconds after the clone of the VMM, on the host's monotonic
 /// clock. Guest times are placed by the moment its greeting arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

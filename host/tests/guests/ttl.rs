@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 
+use super::gated::{in_order, record};
 use super::harness::{Home, PATIENCE, eventually, read_until, signal};
 use super::images::spinning_kernel;
 
@@ -14,6 +16,9 @@ fn the_guest_ends_itself_at_its_ttl() {
     let done = home.ampoule(&["run", "--ttl", "15s", "--", "sleep", "1000"]);
     assert_eq!(done.code, Some(124), "{done:?}");
     assert_eq!(home.inspect(&home.tasks()[0])["end"]["by"], "guest-init");
+    // Its command ended by a signal (143), which is not what anybody was told.
+    let ended = json!({ "kind": "task-ended", "code": 124, "reason": "ttl" });
+    in_order(&record(&home), &[ended]);
     home.assert_nothing_left();
 }
 

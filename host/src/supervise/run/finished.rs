@@ -9,7 +9,7 @@ use vmm::control::Ended;
 use super::{Machine, Supervisor};
 use crate::supervise::cgroup::Cgroup;
 use crate::supervise::verdict::{Terms, judge};
-use crate::task::{End, Outcome};
+use crate::task::Outcome;
 
 /// What is left when a task has ended.
 #[derive(Debug)]
@@ -34,16 +34,6 @@ impl Finished {
     }
 }
 
-/// How a task ended, in a line for the record.
-fn how(end: &End) -> String {
-    let reason = serde_json::to_value(end.reason).unwrap_or_default();
-    let reason = reason.as_str().unwrap_or_default().to_owned();
-    match &end.detail {
-        Some(detail) => format!("{reason}: {detail}"),
-        None => reason,
-    }
-}
-
 impl Supervisor<'_> {
     pub(super) fn finish(mut self, cgroup: Option<&Cgroup>) -> (Finished, Machine) {
         // Before anything is printed.
@@ -57,8 +47,7 @@ impl Supervisor<'_> {
             debug_console: self.spec.debug_console,
         };
         let verdict = judge(&self.facts, &terms);
-        let code = verdict.exit.map(|exit| i32::from(exit.code()));
-        self.gate.ended(code, &how(&verdict.end));
+        self.gate.ended(verdict.code, &verdict.end.how());
         let reaped = self.machine.ending().map(|ending| ending.peak_resident);
         let Ended {
             console,
