@@ -57,7 +57,7 @@ pub(super) struct Run {
     /// Give the command a terminal
     #[arg(short, long)]
     tty: bool,
-    /// Return once the command runs, and print the task's id
+    /// Print the task's id and return once the command runs, or once people are asked whether it may
     #[arg(short, long, conflicts_with_all = ["interactive", "tty", "json"])]
     detach: bool,
     /// Image to boot: see `ampoule image ls`

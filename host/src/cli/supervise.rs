@@ -2,7 +2,8 @@
 //! The supervisor of a detached task: what `ampoule run -d` leaves behind. Not for people.
 //!
 //! It gets the task on stdin and answers on stdout with one line: the task's id once the command
-//! runs, or why it does not. Then it lets go of what it shares with the command that started it.
+//! runs or people are asked whether it may, or why it does not. Then it lets go of what it shares
+//! with the command that started it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -63,7 +64,7 @@ impl CopyFiles {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
-    /// The command runs.
+    /// The command runs, or waits for people; that was said on stderr.
     Started(TaskId),
     /// It does not.
     Failed {
@@ -153,7 +154,9 @@ fn supervise(folders: &Folders, told: &mut bool) -> Result<(), CliError> {
     let store = Store::open(folders)?;
     let mut task = Task::record(folders, &store, &spec, &mut files)?;
     let finished = task.run(&spec, files, front, &mut |id| {
-        *told = true;
+        if std::mem::replace(told, true) {
+            return;
+        }
         tell(&Status::Started(id.clone()));
         let_go();
     })?;

@@ -17,7 +17,6 @@ use crate::api::{Lines, Received, send_line, send_lines};
 use crate::folders::Folders;
 use crate::gate::client::{ClientError, Place};
 use crate::gate::wire::{Answer, Asked, Begin, FromLoop, Hold, Root, ToLoop, Waits};
-use crate::poll::Interests;
 use crate::task::{Bytes, Spec, TaskId};
 
 /// How often a task has the loop started again.
@@ -197,37 +196,10 @@ impl Gate {
         self.tell(&ToLoop::Ended { code, reason }, None);
     }
 
-    /// Waits until the plan that people gave may be carried out; `told` takes the lines that are
-    /// for people, and says whether to go on waiting.
-    ///
-    /// # Errors
-    /// In a line, why it must not.
-    pub fn plan(
-        &mut self,
-        signals: BorrowedFd<'_>,
-        told: &mut dyn FnMut(Option<&str>) -> Result<(), String>,
-    ) -> Result<(), String> {
-        loop {
-            let Some(descriptor) = self.descriptor() else {
-                return Err("the policy loop is lost".to_owned());
-            };
-            let mut interests = Interests::new();
-            interests.read(descriptor, ());
-            interests.read(signals, ());
-            interests.wait(None).map_err(|error| error.to_string())?;
-            told(None)?;
-            for said in self.read() {
-                match said {
-                    Said::PlanAllowed => return Ok(()),
-                    Said::PlanDenied(why) | Said::Refused(why) => {
-                        return Err(format!("the plan was refused: {why}"));
-                    }
-                    Said::Lost(why) => return Err(why),
-                    Said::Line(_, line) | Said::Warning(line) => told(Some(&line))?,
-                    _ => {}
-                }
-            }
-        }
+    /// An approval that is waited for, of those that were told.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<&str> {
+        self.told.keys().next().map(String::as_str)
     }
 
     /// Hands the guest's connection over.

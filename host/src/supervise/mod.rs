@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! task ──► machine ── clone3 ──► ampoule-vmm        runtime folder: locks, sockets
+//!   ├────► planned: a plan's verdict, before there is a VMM
 //!   ├────► run: one poll loop ◄── life, connector ── VMM
 //!   │        ├─ guest   (wire): guest-init, guest-agent
 //!   │        ├─ attach, stdio::Pump: the command's streams
@@ -30,6 +31,7 @@ pub mod load;
 pub mod locks;
 pub mod machine;
 pub mod orphans;
+mod planned;
 mod reaper;
 pub mod room;
 pub mod run;

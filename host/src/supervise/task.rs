@@ -15,7 +15,6 @@ mod origin;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,7 +29,7 @@ use super::kvm::KvmError;
 use super::machine::{Launch, Machine, MachineError};
 use super::reaper::Holdings;
 use super::run::{Finished, Job, Notice, Streams, VMM_MARGIN};
-use super::{holdings, locks, run};
+use super::{holdings, locks, planned, run};
 use crate::folders::{self, FolderError, Folders};
 use crate::gate::client::ClientError;
 use crate::image::ImageError;
@@ -162,7 +161,8 @@ impl<'a> Task<'a> {
         Ok(task)
     }
 
-    /// Runs it. Its end is recorded, whatever it is; what it held is still there.
+    /// Runs it. Its end is recorded, whatever it is; what it held is still there. `on_news` is
+    /// called when the command runs, and before that when people are asked whether it may.
     ///
     /// # Errors
     /// When its VMM could not be started.
@@ -171,9 +171,9 @@ impl<'a> Task<'a> {
         spec: &Spec,
         files: Files,
         front: Front,
-        on_start: &mut dyn FnMut(&TaskId),
+        on_news: &mut dyn FnMut(&TaskId),
     ) -> Result<Finished, TaskError> {
-        let result = self.run_machine(spec, files, front, on_start);
+        let result = self.run_machine(spec, files, front, on_news);
         let outcome = match &result {
             Ok((finished, _)) => finished.outcome.clone(),
             Err(error) => {
@@ -209,23 +209,31 @@ impl<'a> Task<'a> {
         spec: &Spec,
         files: Files,
         front: Front,
-        on_start: &mut dyn FnMut(&TaskId),
+        on_news: &mut dyn FnMut(&TaskId),
     ) -> Result<(Finished, Option<Machine>), TaskError> {
         // First of all: the verdict is found while the guest is made, that on a plan before.
-        let mut gate = self.begin(spec)?;
-        if let Err(outcome) = judge_plan(&mut gate, spec, &front.signals) {
-            return Ok((Finished::before(*outcome), None));
-        }
-        let (finished, machine) = self.run_judged(spec, (files, gate), front, on_start)?;
+        let gate = self.begin(spec)?;
+        let api = sockets::listener(&self.holds.runtime.join(sockets::API));
+        let clients = api
+            .and_then(Clients::new)
+            .map_err(prepare("listen", &self.holds.runtime))?;
+        let (signals, id) = (&front.signals, &self.id);
+        let judged = planned::judge((gate, clients), spec, signals, &mut || on_news(id));
+        let (gate, clients) = match judged {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok((Finished::before(*outcome), None)),
+        };
+        let given = (files, gate, clients);
+        let (finished, machine) = self.run_judged(spec, given, front, on_news)?;
         Ok((finished, Some(machine)))
     }
 
     fn run_judged(
         &mut self,
         spec: &Spec,
-        (mut files, gate): (Files, Gate),
+        (mut files, gate, clients): (Files, Gate, Clients),
         front: Front,
-        on_start: &mut dyn FnMut(&TaskId),
+        on_news: &mut dyn FnMut(&TaskId),
     ) -> Result<(Finished, Machine), TaskError> {
         let folder = self.folders.task(self.id.as_str());
         folders::make_private(&folder)?;
@@ -238,10 +246,6 @@ impl<'a> Task<'a> {
         let (launch, cold) = self.launch(&spec, files, &folder, taken.is_some())?;
         say_if_a_fault(cold.as_ref());
         origin.cold = cold;
-        let api = sockets::listener(&self.holds.runtime.join(sockets::API));
-        let clients = api
-            .and_then(Clients::new)
-            .map_err(prepare("listen", &self.holds.runtime))?;
         let cgroup_note = self.make_cgroup(&spec, taken.as_ref());
         let job = Job {
             id: &self.id,
@@ -267,8 +271,9 @@ impl<'a> Task<'a> {
             Notice::Cloned(process) => failure = store.running(id, &process).err(),
             Notice::Refused(why) => origin.refused(why),
             Notice::NoPool(why) => origin.not_pooled(why),
+            Notice::Waits => on_news(id),
             Notice::Started => {
-                on_start(id);
+                on_news(id);
                 origin.want_template();
             }
         })?;
@@ -352,39 +357,6 @@ impl<'a> Task<'a> {
         self.holds.cgroup = cgroup;
         note
     }
-}
-
-/// Waits for the verdict on a plan, and says that its first step is about to start.
-fn judge_plan(gate: &mut Gate, spec: &Spec, signals: &Signals) -> Result<(), Box<Outcome>> {
-    if spec.plan.is_none() {
-        return Ok(());
-    }
-    let mut interrupted = None;
-    let judged = gate.plan(signals.as_fd(), &mut |line| {
-        if let Some(line) = line {
-            eprintln!("ampoule: {line}");
-        }
-        while let Ok(Some(signal)) = signals.next() {
-            if signal != libc::SIGWINCH {
-                interrupted = Some(signal);
-                return Err(format!("interrupted by signal {signal} before it ran"));
-            }
-        }
-        Ok(())
-    });
-    let Err(why) = judged else {
-        if let Some(first) = gate::step_root(spec, run::MAIN) {
-            gate.root(first);
-        }
-        return Ok(());
-    };
-    let (code, reason) = match interrupted.and_then(|signal| u8::try_from(signal).ok()) {
-        Some(signal) => (code::SIGNAL.saturating_add(signal), EndKind::Interrupted),
-        None => (code::FAILED, EndKind::Refused),
-    };
-    let end = End::new(reason, why);
-    gate.ended(code, &end.how());
-    Err(Box::new(Outcome::new(code, end)))
 }
 
 pub(crate) fn prepare(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TaskError {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whoever waits for a person can leave.
+//! Whoever waits for a person can leave, whoever started a task in the background has its id, and
+//! a plan that waits can be seen and ended.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -8,9 +9,11 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::json;
 
-use super::gated::{asked, end, nobody_is_asked};
-use super::harness::{Home, binary, signal};
+use super::gated::{asked, decide, end, in_order, nobody_is_asked, record, workspace};
+use super::harness::{Done, Home, PATIENCE, binary, eventually, signal};
+use super::plans;
 
 /// What a person is asked about before it runs.
 const ASKS: [&str; 3] = ["git", "push", "--force"];
@@ -160,3 +163,86 @@ fn a_question_of_a_command_with_a_terminal_is_a_line_that_goes_back_to_the_left(
     home.assert_nothing_left();
 }
 
+#[test]
+fn a_task_in_the_background_that_waits_has_its_id_at_once() {
+    let Some(home) = Home::judged() else { return };
+    let words = [&["run", "-d", "--"], &ASKS[..]].concat();
+    let done = home.ampoule(&words);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let task = done.stdout.trim().to_owned();
+    let id = asked(&home);
+    let says = format!("{task} waits for a person: git push --force — ampoule approvals show {id}");
+    assert!(done.stderr.contains(&says), "{done:?}");
+    decide(&home, "deny", &id);
+    let ended = home.ampoule(&["wait", &task]);
+    assert_eq!(ended.code, Some(125), "{ended:?}");
+    assert!(ended.stderr.contains("a person said no"), "{ended:?}");
+    assert_eq!(home.inspect(&task)["end"]["reason"], "refused");
+    in_order(
+        &record(&home),
+        &[json!({ "kind": "task-ended", "code": 125, "reason": "refused" })],
+    );
+    // One that is not asked about is answered when it runs, as before.
+    let task = home.detach(&["--", "sh", "-c", "exit 3"]);
+    assert_eq!(home.ampoule(&["wait", &task]).code, Some(3));
+    home.assert_nothing_left();
+}
+
+/// A plan that people are asked about; its task, what it was started by, and the approval.
+fn plan(home: &Home) -> (String, Child, String) {
+    let steps = json!([{ "exec": ["ls"] }, { "exec": ASKS }]);
+    let child = plans::start(home, &workspace(home), &steps);
+    let id = asked(home);
+    (home.tasks().remove(0), child, id)
+}
+
+#[test]
+fn a_plan_that_waits_is_seen_and_what_needs_a_guest_says_for_whom_it_waits() {
+    let Some(home) = Home::judged() else { return };
+    let (task, child, id) = plan(&home);
+    let held = home.ampoule(&["posture", &task]);
+    assert_eq!(held.stdout, format!("{task}: normal\n"), "{held:?}");
+    for (words, code) in [
+        (vec!["exec", &task, "--", "ls"], 125),
+        (vec!["posture", &task, "paused"], 1),
+        (vec!["fork", &task], 1),
+    ] {
+        let done = home.ampoule(&words);
+        assert_eq!(done.code, Some(code), "{done:?}");
+        let says = format!("ampoule approvals show {id}");
+        assert!(done.stderr.contains(&says), "{done:?}");
+        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    }
+    decide(&home, "approve", &id);
+    let done = end(child);
+    assert!(done.stdout.contains("kept.txt"), "{done:?}");
+    home.assert_nothing_left();
+}
+
+#[test]
+fn a_plan_that_waits_is_ended_by_kill_stop_and_posture_and_its_question_with_it() {
+    let Some(home) = Home::judged() else { return };
+    for (words, reason) in [
+        (vec!["kill"], "killed"),
+        (vec!["stop"], "stopped"),
+        (vec!["posture"], "posture"),
+    ] {
+        let (task, child, _) = plan(&home);
+        let ended = (words[0] == "posture").then_some("ended");
+        let words: Vec<&str> = words
+            .into_iter()
+            .chain([task.as_str()])
+            .chain(ended)
+            .collect();
+        let done: Done = home.ampoule(&words);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let done = end(child);
+        assert_eq!(done.code, Some(137), "{done:?}");
+        nobody_is_asked(&home);
+        let recorded = || home.inspect(&task)["end"]["reason"] == reason;
+        eventually("its end is recorded", PATIENCE, recorded);
+        let ended = json!({ "kind": "task-ended", "task": task, "code": 137, "reason": reason });
+        in_order(&record(&home), &[ended]);
+        home.assert_nothing_left();
+    }
+}

@@ -12,7 +12,7 @@ use super::gated::{asked, end, in_order, person, record, shown, waiting, workspa
 use super::harness::{Done, Home, PATIENCE, eventually};
 
 /// Starts a task that carries out a plan.
-fn start(home: &Home, workspace: &Path, steps: &Value) -> Child {
+pub(crate) fn start(home: &Home, workspace: &Path, steps: &Value) -> Child {
     let plan = home.path().join("plan.json");
     let text = json!({ "goal": "begin again", "actions": steps });
     fs::write(&plan, text.to_string()).unwrap();

@@ -91,6 +91,8 @@ pub enum Notice {
     Refused(String),
     /// The guest that waited was of no use; another is made as without a pool.
     NoPool(String),
+    /// People are asked whether the command may run.
+    Waits,
     /// The command runs.
     Started,
 }
@@ -225,9 +227,12 @@ pub fn run(
         if supervisor.is_over() {
             break;
         }
-        let was_started = supervisor.started;
+        let (waited, was_started) = (supervisor.waits_to_start(), supervisor.started);
         if let Err(error) = supervisor.turn() {
             supervisor.fail(Cause::Host(format!("the supervisor failed: {error}")));
+        }
+        if supervisor.waits_to_start() && !waited {
+            notify(Notice::Waits);
         }
         if supervisor.started && !was_started {
             supervisor.pooled = None;
@@ -428,6 +433,11 @@ impl<'a> Supervisor<'a> {
             // As the kernel does for a process whose reader has gone.
             self.signal_command(self.command, libc::SIGPIPE.unsigned_abs());
         }
+    }
+
+    /// Whether people are asked about the command, which does not run until they have said yes.
+    fn waits_to_start(&self) -> bool {
+        !self.started && self.gate.waits_for().is_some()
     }
 
     /// Notes a failure; the first one counts, and ends the task.
