@@ -3,6 +3,7 @@
 
 use clap::Args;
 
+use super::now::All;
 use super::{CliError, say, store, view};
 use crate::folders::Folders;
 
@@ -16,7 +17,8 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let task = store(folders)?.find(&self.task)?;
-        say(&format!("{:#}", view::whole(&task)))?;
+        let now = All::look(folders, std::iter::once(&task)).of(&task);
+        say(&format!("{:#}", view::whole(&task, &now)))?;
         Ok(0)
     }
 }

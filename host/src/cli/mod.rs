@@ -16,6 +16,7 @@ pub mod judge;
 mod kill;
 mod logs;
 mod model;
+mod now;
 mod policy;
 mod pool;
 mod posture;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::now::{All, Now};
 use super::{CliError, say, store, values, view};
 use crate::folders::Folders;
 use crate::store::{Task, now_ms};
@@ -32,9 +33,10 @@ impl Ps {
         } else {
             store.alive()?
         };
+        let now = All::look(folders, tasks.iter());
         if self.json {
             for task in &tasks {
-                say(&view::short(task).to_string())?;
+                say(&view::short(task, &now.of(task)).to_string())?;
             }
             return Ok(0);
         }
@@ -43,17 +45,21 @@ impl Ps {
             "TASK", "STATE", "AGE", "IMAGE"
         ))?;
         for task in &tasks {
-            say(&line(task, now_ms()))?;
+            say(&line(task, &now.of(task), now_ms()))?;
         }
         Ok(0)
     }
 }
 
-fn line(task: &Task, now_ms: i64) -> String {
+fn line(task: &Task, now: &Now, now_ms: i64) -> String {
     let age = u64::try_from(now_ms.saturating_sub(task.created_ms)).unwrap_or(0);
     let age = values::one_unit(Duration::from_millis(age));
     let command = printable(&task.spec.command_line());
     let command: String = command.chars().take(COMMAND).collect();
-    let (id, state, image) = (task.id.as_str(), view::state(task), &task.spec.image);
+    let (id, state, image) = (
+        task.id.as_str(),
+        view::state_now(task, now),
+        &task.spec.image,
+    );
     format!("{id:<8}  {state:<16}  {age:<8}  {image:<12}  {command}")
 }

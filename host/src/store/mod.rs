@@ -10,6 +10,8 @@
 
 mod damage;
 mod file;
+#[cfg(test)]
+pub(crate) mod sample;
 mod tasks;
 
 use std::path::{Path, PathBuf};
