@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Exit codes of `ampoule` that are not the command's own, as `timeout` and `docker run` use them.
 pub mod code {
+    /// All went well.
+    pub const DONE: u8 = 0;
     /// The TTL was reached.
     pub const TTL: u8 = 124;
     /// The task could not be run.
@@ -133,8 +135,6 @@ impl End {
             detail: None,
         }
     }
-}
-
 
     /// How a task ended, in a line for the record.
     #[must_use]
@@ -146,6 +146,8 @@ impl End {
             None => reason,
         }
     }
+}
+
 /// When each phase was done: nanoseconds after the clone of the VMM, on the host's monotonic
 /// clock. Guest times are placed by the moment its greeting arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +221,9 @@ pub struct Outcome {
     pub exit: Option<Exit>,
     /// Why the task ended.
     pub end: End,
+    /// The step of its plan that was the last, from 1, if the plan was not carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
     /// A process of the command was chosen by the guest's out-of-memory killer.
     #[serde(default)]
     pub out_of_memory: bool,
@@ -246,6 +251,7 @@ impl Outcome {
             code,
             exit: None,
             end,
+            step: None,
             out_of_memory: false,
             scratch_full: false,
             start: None,

@@ -277,9 +277,20 @@ impl Spec {
         Duration::from_millis(self.grace_ms)
     }
 
-    /// The command in one line, for people.
+    /// The command in one line, for people; of a plan what it is for.
     #[must_use]
     pub fn command_line(&self) -> String {
+        if let Some(planned) = &self.plan {
+            let (steps, goal) = (planned.steps.len(), planned.plan.goal.trim());
+            let goal = match goal {
+                "" => String::new(),
+                goal => format!(": {goal}"),
+            };
+            return format!(
+                "plan of {steps} step{}{goal}",
+                if steps == 1 { "" } else { "s" }
+            );
+        }
         let words: Vec<String> = self.argv.iter().map(Bytes::lossy).collect();
         words.join(" ")
     }
@@ -288,6 +299,27 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_is_shown_as_what_it_is_for_and_not_as_its_first_step() {
+        let mut spec = crate::store::sample::task(None).spec;
+        spec.argv = vec!["ls".into(), "-l".into()];
+        assert_eq!(spec.command_line(), "ls -l");
+        let step = Action::shell("ls");
+        let plan = Plan {
+            goal: "begin again\n".to_owned(),
+            actions: vec![step.clone(), step],
+            ..Plan::default()
+        };
+        spec.plan = Some(Planned::of(plan).unwrap());
+        assert_eq!(spec.command_line(), "plan of 2 steps: begin again");
+        let nameless = Plan {
+            actions: vec![Action::shell("ls")],
+            ..Plan::default()
+        };
+        spec.plan = Some(Planned::of(nameless).unwrap());
+        assert_eq!(spec.command_line(), "plan of 1 step");
+    }
 
     #[test]
     fn bytes_that_are_no_text_survive_json() {

@@ -202,6 +202,12 @@ fn a_plan_that_waits_is_seen_and_what_needs_a_guest_says_for_whom_it_waits() {
     let (task, child, id) = plan(&home);
     let held = home.ampoule(&["posture", &task]);
     assert_eq!(held.stdout, format!("{task}: normal\n"), "{held:?}");
+    let listed = home.ampoule(&["ps"]).stdout;
+    let line = listed.lines().find(|line| line.starts_with(&task)).unwrap();
+    for shown in ["starting, waits", "plan of 2 steps: begin again"] {
+        assert!(line.contains(shown), "{listed}");
+    }
+    assert_eq!(home.inspect(&task)["waiting"], json!([id]));
     for (words, code) in [
         (vec!["exec", &task, "--", "ls"], 125),
         (vec!["posture", &task, "paused"], 1),

@@ -75,6 +75,37 @@ fn a_plan_is_asked_about_commented_on_approved_and_carried_out() {
     home.assert_nothing_left();
 }
 
+#[test]
+fn a_step_that_fails_is_named() {
+    let Some(home) = Home::new() else { return };
+    let steps =
+        json!([{ "exec": ["true"] }, { "exec": ["sh", "-c", "exit 3"] }, { "shell": "ls" }]);
+    let plan = home.path().join("plan.json");
+    fs::write(&plan, json!({ "actions": steps }).to_string()).unwrap();
+    let done = home.ampoule(&["run", "--json", "--plan", plan.to_str().unwrap()]);
+    assert_eq!(done.code, Some(3), "{done:?}");
+    let says = "step 2 of 3 ended with 3: sh -c exit 3";
+    assert_eq!(done.stderr, format!("ampoule: {says}\n"), "{done:?}");
+    let summary: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(
+        (&summary["step"], &summary["end"]["detail"]),
+        (&json!(2), &json!(says))
+    );
+    // One that goes well has none.
+    fs::write(
+        &plan,
+        json!({ "actions": [{ "exec": ["true"] }] }).to_string(),
+    )
+    .unwrap();
+    let done = home.ampoule(&["run", "--json", "--plan", plan.to_str().unwrap()]);
+    let summary: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(
+        (done.code, summary.get("step")),
+        (Some(0), None),
+        "{done:?}"
+    );
+}
+
 /// A repository in which whoever commits runs a hook.
 fn repository(workspace: &Path, hook: &str) {
     let git = workspace.join(".git");

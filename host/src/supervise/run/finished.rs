@@ -46,7 +46,8 @@ impl Supervisor<'_> {
             scratch_bytes: self.spec.resources.scratch_bytes,
             debug_console: self.spec.debug_console,
         };
-        let verdict = judge(&self.facts, &terms);
+        let mut verdict = judge(&self.facts, &terms);
+        let step = self.name_step(&mut verdict);
         self.gate.ended(verdict.code, &verdict.end.how());
         let reaped = self.machine.ending().map(|ending| ending.peak_resident);
         let Ended {
@@ -62,6 +63,7 @@ impl Supervisor<'_> {
             code: verdict.code,
             exit: verdict.exit,
             end: verdict.end,
+            step,
             out_of_memory: exited.oom,
             scratch_full: exited.scratch_full,
             start: None,

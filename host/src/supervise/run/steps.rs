@@ -5,12 +5,13 @@
 //! A step that succeeds is followed by the next once all that it wrote was passed on and the loop
 //! has allowed that; one that fails is the task's end, as a command's is.
 
+use policy::approval::item::line;
 use protocol::messages::Exited;
 
 use super::{MAIN, Streams, Supervisor};
 use crate::supervise::gate::step_root;
-use crate::supervise::verdict::{Cause, exit_of};
-use crate::task::{Bytes, Step};
+use crate::supervise::verdict::{Cause, Verdict, clean, exit_of};
+use crate::task::{Bytes, Step, code};
 
 impl Supervisor<'_> {
     /// Whether a command of the task's own runs, for signals to go to.
@@ -29,6 +30,19 @@ impl Supervisor<'_> {
     fn step(&self, command: u32) -> Option<&Step> {
         let step = usize::try_from(command.checked_sub(MAIN)?).ok()?;
         self.spec.plan.as_ref()?.steps.get(step)
+    }
+
+    /// At which step a plan that was not carried out came to its end, which its reason then names.
+    pub(super) fn name_step(&self, verdict: &mut Verdict) -> Option<u32> {
+        let plan = self.spec.plan.as_ref()?;
+        if verdict.code == code::DONE {
+            return None;
+        }
+        let at = usize::try_from(self.command.checked_sub(MAIN)?).ok()?;
+        let action = clean(&line(plan.plan.actions.get(at)?));
+        let step = format!("step {} of {}", self.command, plan.steps.len());
+        name(verdict, &step, &action);
+        Some(self.command)
     }
 
     /// Whether a command that ended so is followed by another.
@@ -64,5 +78,47 @@ impl Supervisor<'_> {
         if let Some(root) = step_root(self.spec, self.command) {
             self.gate.root(root);
         }
+    }
+}
+
+/// Says in a reason which step it is about.
+fn name(verdict: &mut Verdict, step: &str, action: &str) {
+    let why = verdict.end.detail.take();
+    let what = match verdict.exit {
+        Some(exit) => format!("{step} ended with {}: {action}", exit.code()),
+        None => format!("{step}: {action}"),
+    };
+    verdict.end.detail = Some(match why {
+        Some(why) => format!("{what}; {why}"),
+        None => what,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{End, Exit, Kind};
+
+    #[test]
+    fn a_step_that_fails_is_named_with_its_code_or_the_reason() {
+        let ended = |exit, end| {
+            let mut verdict = Verdict { code: 1, exit, end };
+            name(&mut verdict, "step 2 of 3", "false");
+            verdict.end.detail.unwrap()
+        };
+        let code = Some(Exit::Code(1));
+        assert_eq!(
+            ended(code, End::exited()),
+            "step 2 of 3 ended with 1: false"
+        );
+        let full = End {
+            detail: Some("scratch space was full (8M)".to_owned()),
+            ..End::exited()
+        };
+        let said = "step 2 of 3 ended with 1: false; scratch space was full (8M)";
+        assert_eq!(ended(code, full), said);
+        let refused = End::new(Kind::Refused, "the command was refused: no");
+        let said = "step 2 of 3: false; the command was refused: no";
+        assert_eq!(ended(None, refused), said);
     }
 }
