@@ -25,6 +25,7 @@ pub(super) fn line(error: &clap::Error, command: &Command, args: &[OsString]) ->
         match line.strip_prefix("tip: ") {
             // It would make the command of what is most likely an option.
             Some(tip) if tip.starts_with("to pass ") => {}
+            Some(tip) if names_hidden(tip, command) => {}
             Some(tip) => {
                 said.push_str("; ");
                 said.push_str(tip);
@@ -41,6 +42,12 @@ pub(super) fn line(error: &clap::Error, command: &Command, args: &[OsString]) ->
         said.push_str(&format!("; see `{} --help`", path(command, args)));
     }
     Some(said)
+}
+
+/// Whether a tip names a sub-command that is not for people.
+fn names_hidden(tip: &str, command: &Command) -> bool {
+    let mut hidden = command.get_subcommands().filter(|one| one.is_hide_set());
+    hidden.any(|one| tip.contains(&format!("'{}'", one.get_name())))
 }
 
 /// The sub-command that was meant: `ampoule image import`.
@@ -107,6 +114,10 @@ mod tests {
             (
                 "ampoule inspec",
                 "unrecognized subcommand 'inspec'; a similar subcommand exists: 'inspect'",
+            ),
+            (
+                "ampoule plan",
+                "unrecognized subcommand 'plan'; see `ampoule --help`",
             ),
             (
                 "ampoule ps --no-such",

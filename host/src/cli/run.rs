@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use policy::action::Plan;
 use serde_json::json;
 use vmm::config::{MemoryMib, VcpuCount};
 
@@ -293,8 +294,7 @@ fn planned(path: &Path) -> Result<Planned, CliError> {
     if text.len() as u64 > PLAN {
         return Err(said(format!("it has more than {PLAN} bytes")));
     }
-    let plan = serde_json::from_str(&text).map_err(|error| said(error.to_string()))?;
-    Planned::of(plan).map_err(said)
+    Plan::read(&text).and_then(Planned::of).map_err(said)
 }
 
 fn on_ask(text: &str) -> Result<OnAsk, String> {

@@ -94,7 +94,12 @@ fn a_paused_task_does_nothing_and_goes_on_with_the_hosts_time() {
     assert_eq!(posture(&home, &["paused"]), "TASK: paused");
     assert!(task.is_silent());
     let refused = home.ampoule(&["exec", &home.tasks()[0], "--", "true"]);
-    assert!(refused.stderr.contains("the task is paused"), "{refused:?}");
+    let id = &home.tasks()[0];
+    let says = format!("the task is paused; `ampoule posture {id} normal` has it go on");
+    assert!(refused.stderr.contains(&says), "{refused:?}");
+    let listed = home.ampoule(&["ps"]).stdout;
+    assert!(listed.contains(&format!("{id}  paused ")), "{listed}");
+    assert_eq!(home.inspect(id)["posture"], "paused");
     let refused = home.ampoule(&["fork", &home.tasks()[0]]);
     assert!(refused.stderr.contains("held more tightly"), "{refused:?}");
     // Longer than it may run.

@@ -131,6 +131,20 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// In a line, what is wrong, and with which action if it is one of them.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let read = serde_json::from_str(text).map_err(|error| (wrong_action(text), error));
+        let plan: Self = read.map_err(|(wrong, error)| match wrong {
+            Some(wrong) => wrong,
+            None => error.to_string(),
+        })?;
+        plan.check()?;
+        Ok(plan)
+    }
+
     /// Whether it has steps, and no more than people can read.
     ///
     /// # Errors
@@ -143,6 +157,17 @@ impl Plan {
             )),
         }
     }
+}
+
+/// The first action of a plan that is none, and why.
+fn wrong_action(text: &str) -> Option<String> {
+    let plan: serde_json::Value = serde_json::from_str(text).ok()?;
+    let actions = plan.get("actions")?.as_array()?;
+    let mut wrong = actions.iter().enumerate().filter_map(|(at, action)| {
+        let error = Action::deserialize(action).err()?;
+        Some(format!("action {}: {error}", at + 1))
+    });
+    wrong.next()
 }
 
 /// The JSON form of an [`Action`].
@@ -251,6 +276,31 @@ mod tests {
             let action: Action = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&action).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_plan_that_is_none_says_with_which_action() {
+        for (text, said) in [
+            (
+                r#"{"actions":[{"shell":"ls"},{"shel":"ls"}]}"#,
+                "action 2: unknown field `shel`",
+            ),
+            (r#"{"actions":[{"exec":[]}]}"#, "action 1: exec needs"),
+            (r#"{"actions":[{"exec":"ls"}]}"#, "action 1: invalid type"),
+            (r#"{"actions":["ls"]}"#, "action 1: invalid type"),
+            (
+                r#"{"goals":"x","actions":[{"shell":"ls"}]}"#,
+                "unknown field `goals`",
+            ),
+            (r#"{"actions":[]}"#, "1 to 1000 actions"),
+            (r#"{"actions":[{"shell":"ls"}"#, "EOF while parsing"),
+        ] {
+            let error = Plan::read(text).unwrap_err();
+            assert!(error.starts_with(said) || error.contains(said), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+        let one = Plan::read(r#"{"actions":[{"shell":"ls"}]}"#).unwrap();
+        assert_eq!(one.actions, [Action::shell("ls")]);
     }
 
     #[test]

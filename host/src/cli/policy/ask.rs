@@ -15,7 +15,6 @@ use policy::effects::program::Files;
 use policy::effects::shell::Ground;
 use policy::judge::{Around, Judgement, PlanJudgement};
 use policy::verdict::facts::{Posture, Who};
-use serde::de::DeserializeOwned;
 
 use super::super::CliError;
 use crate::folders::Folders;
@@ -83,10 +82,10 @@ impl Question {
     /// Reads what is asked about.
     pub(super) fn intent(&self) -> Result<Intent, CliError> {
         if let Some(path) = &self.plan {
-            return read(path, "plan").map(Intent::Plan);
+            return read(path, "plan", Plan::read).map(Intent::Plan);
         }
         if let Some(path) = &self.action {
-            return read(path, "action").map(Intent::Action);
+            return read(path, "action", action).map(Intent::Action);
         }
         // Bytes that are no UTF-8 become U+FFFD, which is a finding of its own.
         let words = self
@@ -197,7 +196,11 @@ fn posture(text: &str) -> Result<Posture, String> {
 }
 
 /// JSON from a file or stdin.
-fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, CliError> {
+fn action(text: &str) -> Result<Action, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn read<T>(path: &Path, what: &str, parse: fn(&str) -> Result<T, String>) -> Result<T, CliError> {
     let shown = path.display();
     let mut bytes = Vec::new();
     let got = if path == Path::new("-") {
@@ -212,7 +215,8 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, CliError> {
             PLAN >> 20
         )));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string());
+    text.and_then(|text| parse(&text)).map_err(|error| {
         CliError::Usage(format!(
             "{shown} is no {what}: {error}; docs/policy.md shows the form"
         ))

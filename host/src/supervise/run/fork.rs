@@ -21,6 +21,7 @@ use protocol::messages::{Continue, Pause, Paused};
 use rustix::fs::statfs;
 
 use super::Supervisor;
+use super::requests::STANDS;
 use crate::api::Event;
 use crate::supervise::cgroup::Cgroup;
 use crate::supervise::guest::Role;
@@ -54,7 +55,7 @@ impl Supervisor<'_> {
         } else if self.gate.held().is_strict() {
             Some(HELD)
         } else if self.stand.is_kept_still() {
-            Some("the task stands still")
+            Some(STANDS)
         } else if self.fork.is_some() {
             Some("the task is being forked already")
         } else {

@@ -17,6 +17,10 @@ use crate::supervise::verdict::Cause;
 /// Interrupts after which we no longer wait for the command to take notice.
 const PATIENCE: u32 = 3;
 
+/// Why a task that asks too much takes nothing on.
+pub(super) const STANDS: &str = "the task stands still until people have said whether it may go \
+                                 on; `ampoule approvals ls` has the question";
+
 /// The grace of a task whose supervisor is told to end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -139,15 +143,17 @@ impl Supervisor<'_> {
     /// A number for a client's request, unless the guest cannot serve one or the client has one.
     fn new_work(&mut self, number: u64, work: fn(u32) -> Work) -> Option<u32> {
         let refusal = match self.clients.work(number) {
-            _ if !self.ending.ready => Some("the guest is still starting"),
-            _ if self.gate.held().posture >= Posture::Paused => Some("the task is paused"),
-            _ if self.stand.is_kept_still() => Some("the task stands still"),
+            _ if !self.ending.ready => Some("the guest is still starting".to_owned()),
+            _ if self.gate.held().posture >= Posture::Paused => {
+                let goes_on = format!("`ampoule posture {} normal` has it go on", self.id);
+                Some(format!("the task is paused; {goes_on}"))
+            }
+            _ if self.stand.is_kept_still() => Some(STANDS.to_owned()),
             Work::None => None,
-            _ => Some("one request a connection"),
+            _ => Some("one request a connection".to_owned()),
         };
         if let Some(why) = refusal {
-            self.clients
-                .tell(number, &Event::Refused(why.to_owned()), None);
+            self.clients.tell(number, &Event::Refused(why), None);
             return None;
         }
         let id = self.clients.unused_id()?;
