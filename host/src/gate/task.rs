@@ -30,6 +30,7 @@ mod gate;
 mod held;
 mod roots;
 mod said;
+mod unasked;
 
 use approved::Approved;
 use gate::Gate;

@@ -152,6 +152,15 @@ pub enum FromLoop {
         /// What they wrote.
         note: Option<String>,
     },
+    /// Something was refused because nobody is asked.
+    Unasked {
+        /// The root action it belongs to.
+        root: u64,
+        /// The action, in a line fit for a terminal.
+        line: String,
+        /// Why.
+        why: String,
+    },
     /// The task is held so from now on, which is recorded.
     Held(Held),
     /// The task is not held less tightly, and why.

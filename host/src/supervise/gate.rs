@@ -7,6 +7,7 @@
 //! again and told all of it again; the gate in the guest, which lost its connection with it, makes
 //! another. Where that fails the task ends.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use crate::folders::Folders;
 use crate::gate::client::{ClientError, Place};
 use crate::gate::wire::{Answer, Asked, Begin, FromLoop, Hold, Root, ToLoop, Waits};
 use crate::task::{Bytes, Spec, TaskId};
+
+/// How much of what is refused because nobody is asked is shown.
+const UNASKED: u32 = 16;
 
 /// How often a task has the loop started again.
 const AGAIN: u32 = 8;
@@ -73,6 +77,8 @@ pub struct Gate {
     guest: Option<OwnedFd>,
     /// To which root action an approval belongs, of those that were told.
     told: BTreeMap<String, u64>,
+    /// How much was refused because nobody is asked.
+    unasked: u32,
     again: u32,
     /// How often in a row it was connected to and ended without a word.
     silent: u32,
@@ -127,6 +133,7 @@ impl Gate {
             unheld: None,
             guest: None,
             told: BTreeMap::new(),
+            unasked: 0,
             again: 0,
             silent: 0,
         };
@@ -277,8 +284,7 @@ impl Gate {
                 }
                 said
             }
-            FromLoop::Refused(why) => vec![Said::Refused(why)],
-            FromLoop::ExitNow(why) => vec![Said::Refused(why)],
+            FromLoop::Refused(why) | FromLoop::ExitNow(why) => vec![Said::Refused(why)],
             FromLoop::Verdict {
                 root,
                 verdict,
@@ -306,6 +312,7 @@ impl Gate {
             FromLoop::Plan { allow: true, .. } => vec![Said::PlanAllowed],
             FromLoop::Plan { reason, .. } => vec![Said::PlanDenied(reason)],
             FromLoop::Asked(asked) => self.asked(asked).into_iter().collect(),
+            FromLoop::Unasked { root, line, why } => self.unasked(root, &line, &why),
             FromLoop::Commented { approval, by, text } => {
                 let root = self.told.get(&approval).copied().unwrap_or_default();
                 let task = &self.begin.task;
@@ -340,6 +347,20 @@ impl Gate {
         let text = format!("{task} waits for a person: {line} — ampoule approvals show {approval}");
         let new = self.told.insert(approval, root).is_none();
         new.then_some(Said::Line(root, text))
+    }
+
+    /// The task's own doing, so told of no more often than people would read.
+    fn unasked(&mut self, root: u64, line: &str, why: &str) -> Vec<Said> {
+        let task = &self.begin.task;
+        self.unasked = self.unasked.saturating_add(1);
+        let text = match self.unasked.cmp(&UNASKED) {
+            Ordering::Less => format!("{task}: refused: {line} — {why}"),
+            Ordering::Equal => format!(
+                "{task}: refused: {line}, and more is not shown here; see `ampoule events {task}`"
+            ),
+            Ordering::Greater => return Vec::new(),
+        };
+        vec![Said::Line(root, text)]
     }
 
     /// Starts the loop again and tells it all again.
@@ -553,6 +574,25 @@ mod tests {
         let lines = [waits, decided].map(|line| Said::Line(5, line.to_owned()));
         assert_eq!(said[..2], lines);
         assert_eq!(said[2..], [Said::Decided]);
+    }
+
+    #[test]
+    fn what_is_refused_because_nobody_is_asked_is_told_a_few_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut gate, _listener, ours) = rig(dir.path());
+        for _ in 0..UNASKED + 5 {
+            ours.say(&FromLoop::Unasked {
+                root: 1,
+                line: "rm -rf src".into(),
+                why: "nobody is (--on-ask deny)".into(),
+            });
+        }
+        let said = gate.read();
+        let first = "0000aaaa: refused: rm -rf src — nobody is (--on-ask deny)";
+        assert_eq!(said[0], Said::Line(1, first.to_owned()));
+        assert_eq!(said.len(), UNASKED as usize);
+        let last = |said: &Said| matches!(said, Said::Line(1, line) if line.contains("events"));
+        assert!(said.last().is_some_and(last), "{said:?}");
     }
 
     #[test]

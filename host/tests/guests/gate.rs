@@ -46,6 +46,24 @@ fn ordinary_work_is_not_asked_about() {
 }
 
 #[test]
+fn what_is_refused_because_nobody_is_asked_is_named() {
+    let Some(home) = Home::judged() else { return };
+    let workspace = workspace(&home);
+    let script = "git push --force; echo $?";
+    let done = run(&home, &workspace, &["--on-ask", "deny"], script);
+    assert_eq!(done.stdout, "126\n", "{done:?}");
+    let says = "refused: git push --force — a person would have to be asked, and nobody is";
+    assert!(done.stderr.contains(says), "{done:?}");
+    let words = ["run", "--on-ask", "deny", "--", "git", "push", "--force"];
+    let done = home.ampoule(&words);
+    assert_eq!(done.code, Some(125), "{done:?}");
+    assert!(
+        done.stderr.contains("'git push --force' was refused"),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn a_script_that_is_rewritten_while_people_think_does_not_run() {
     let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);

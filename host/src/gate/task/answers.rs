@@ -146,7 +146,10 @@ impl Task<'_> {
 
     fn asked(&mut self, asked: Asked<Source>) {
         match asked {
-            Asked::Settled(case, became) => self.became(&case, became),
+            Asked::Settled(case, became) => {
+                self.tell_unasked(&case, &became);
+                self.became(&case, became);
+            }
             Asked::Waits(waits) => self.waits(waits),
         }
     }

@@ -178,12 +178,19 @@ fn nobody_is_asked_who_is_not_to_be() {
         on_ask: OnAsk::Deny,
         ..begin(dir.path())
     };
-    let (rig, mut guest) = Rig::with_guest(deny);
+    let (mut rig, mut guest) = Rig::with_guest(deny);
     let id = guest.run(1, &["rm", "-rf", "src"]);
     let verdict = guest.verdict(id);
     assert!(
         !verdict.allow && verdict.reason.contains("--on-ask deny"),
         "{verdict:?}"
+    );
+    // Whoever started the task sees more than that something failed.
+    let told = rig.hear();
+    let wanted = "rm -rf src";
+    assert!(
+        matches!(&told, FromLoop::Unasked { root: 1, line, .. } if line == wanted),
+        "{told:?}"
     );
     assert!(rig.store().list(&Filter::default()).unwrap().is_empty());
     rig.end();

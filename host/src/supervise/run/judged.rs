@@ -5,7 +5,7 @@ use super::{MAIN, Supervisor};
 use crate::api::{Event, ExecRequest};
 use crate::stdio::tell;
 use crate::supervise::gate::{Said, root};
-use crate::supervise::verdict::{Cause, interrupted};
+use crate::supervise::verdict::{Cause, clean, interrupted};
 use crate::task::code;
 
 impl Supervisor<'_> {
@@ -23,7 +23,7 @@ impl Supervisor<'_> {
                     }
                 }
                 Said::Denied(root, why) if root == u64::from(self.command) => {
-                    self.refuse(format!("the command was refused: {why}"));
+                    self.refuse(self.refused(&why));
                 }
                 Said::Denied(root, why) => {
                     if let Some((id, _)) = self.held_back(root) {
@@ -45,6 +45,14 @@ impl Supervisor<'_> {
                 Said::Refused(why) => self.refuse(why),
                 Said::Lost(why) => self.end_by(Cause::GateLost(why)),
             }
+        }
+    }
+
+    /// Why the task's command does not run. Of a plan its step is named with the end.
+    fn refused(&self, why: &str) -> String {
+        match &self.spec.plan {
+            Some(_) => format!("the command was refused: {why}"),
+            None => format!("'{}' was refused: {why}", clean(&self.spec.command_line())),
         }
     }
 
