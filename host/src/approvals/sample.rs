@@ -36,10 +36,14 @@ pub(crate) fn ask(name: &str, path: &str) -> Ask {
         blast: serde_json::json!({"only copies": 3, "bytes": 4096}),
         risk: Risk {
             basis_points: Some(4230),
+            upper: Some(4230),
+            asked_from: Some(4000),
             drivers: vec!["deletes the only copy".to_owned()],
         },
         similar: Similar::default(),
         policies: ["ask-delete".to_owned()].into(),
+        why: "ask-delete: what is deleted is gone".to_owned(),
+        plan: None,
     };
     Ask {
         id: name.parse().unwrap(),

@@ -145,8 +145,9 @@ impl<S> Asks<S> {
     ) -> Result<Ask, ApprovalsError> {
         let (task, requester) = (self.terms.task.clone(), self.requester.clone());
         let wait = u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX);
-        let question = question::of(self.store()?, &case.ruling.action, judged, setting)?;
-        let mut question = question;
+        let what = (&case.ruling.action, case.ruling.reason.as_str());
+        let mut question = question::of(self.store()?, what, judged, setting)?;
+        question.plan.clone_from(&case.plan);
         if question.policies.is_empty() {
             // The gate's own rules.
             question.policies = case.ruling.policies.iter().cloned().collect();

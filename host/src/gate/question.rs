@@ -15,13 +15,13 @@ use policy::verdict::Limits;
 /// The strongest reasons for a risk that are shown.
 const DRIVERS: usize = 5;
 
-/// The question that a judged action is.
+/// The question that a judged action is, and why it is one.
 ///
 /// # Errors
 /// Earlier decisions cannot be read.
 pub fn of(
     store: &dyn Store,
-    action: &Action,
+    (action, why): (&Action, &str),
     judged: &Judgement,
     setting: &Setting,
 ) -> Result<Question, StoreError> {
@@ -39,12 +39,16 @@ pub fn of(
         blast: serde_json::to_value(&judged.blast).unwrap_or_default(),
         risk: Risk {
             basis_points: Some(judged.risk.probability_bps()),
+            upper: Some(judged.risk.upper_bps()),
+            asked_from: Some(judged.facts.risk.ask_threshold.get()),
             drivers: drivers.take(DRIVERS).collect(),
         },
         similar: similar::among(&items, analysis),
         policies: asks
             .map(|reason| reason.policy.clone())
             .collect::<BTreeSet<_>>(),
+        why: why.to_owned(),
+        plan: None,
     })
 }
 

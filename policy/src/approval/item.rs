@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::binding::Binding;
 use super::names::{ItemId, Person};
+use super::planned::Planned;
 use super::root::Ask;
 use super::scope::{Reach, Scope};
 use super::similar::Similar;
@@ -120,8 +121,22 @@ impl fmt::Display for State {
 pub struct Risk {
     /// Of ten thousand, when a model was asked.
     pub basis_points: Option<u16>,
+    /// At most so many: what is compared with where asking begins.
+    #[serde(default)]
+    pub upper: Option<u16>,
+    /// From so many on people are asked.
+    #[serde(default)]
+    pub asked_from: Option<u16>,
     /// What drives it, the strongest first.
     pub drivers: Vec<String>,
+}
+
+impl Risk {
+    /// The one number that stands for it where there is room for one.
+    #[must_use]
+    pub fn most(&self) -> Option<u16> {
+        self.upper.or(self.basis_points)
+    }
 }
 
 /// One action that is asked about, with all a person needs to decide.
@@ -143,6 +158,12 @@ pub struct Question {
     pub similar: Similar,
     /// The policies that say ask.
     pub policies: BTreeSet<String>,
+    /// Why they do, in a line.
+    #[serde(default)]
+    pub why: String,
+    /// The plan that it is a step of.
+    #[serde(default)]
+    pub plan: Option<Planned>,
 }
 
 impl Question {

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Rooms: [`binding`] is what an approval binds, [`scope`] how far it reaches, [`item`] what a
-//! person sees, [`event`] and [`machine`] how it changes, [`grant`] what an approval allows and for how long,
+//! person sees, [`planned`] the plan it is a step of, [`event`] and [`machine`] how it changes, [`grant`] what an approval allows and for how long,
 //! [`root`] which item an ask belongs to, [`similar`] earlier decisions, [`store`] where items are
 //! kept, [`desk`] the few steps over a store that callers need.
 //!
@@ -26,6 +26,7 @@ pub mod grant;
 pub mod item;
 pub mod machine;
 pub mod names;
+pub mod planned;
 mod proposal;
 pub mod root;
 pub mod scope;
@@ -43,6 +44,7 @@ pub use event::{Change, Event, Extent, Refused};
 pub use grant::{Grant, GrantId, Grants};
 pub use item::{Item, Portion, Question, Rules, State};
 pub use names::{ItemId, Person};
+pub use planned::Planned;
 pub use root::{Ask, Budget};
 pub use scope::{Reach, Scope};
 pub use store::{Entry, Memory, Store, StoreError, Version};

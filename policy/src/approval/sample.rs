@@ -60,6 +60,8 @@ pub(super) fn question(action: Action, analysis: Analysis) -> Question {
         risk: Risk::default(),
         similar: Similar::default(),
         policies: ["ask-delete".to_owned()].into(),
+        why: "ask-delete: what is deleted is gone".to_owned(),
+        plan: None,
     }
 }
 

@@ -11,6 +11,7 @@ use policy::judge::Judgement;
 use policy::verdict::{Limits, Verdict};
 
 use super::super::CliError;
+use super::shown::because;
 use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms, who};
 use crate::folders::Folders;
 use crate::gate::question;
@@ -36,7 +37,9 @@ pub(super) fn ask(
     limits: &Limits,
 ) -> Result<Asked, CliError> {
     let store = Approvals::open(folders)?;
-    let question = question::of(&store, action, judged, setting).map_err(ApprovalsError::from)?;
+    let why = because(judged);
+    let question = question::of(&store, (action, &why), judged, setting);
+    let question = question.map_err(ApprovalsError::from)?;
     let now = now_ms();
     let ask = Ask {
         id: new_id()?,

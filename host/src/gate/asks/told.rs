@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use policy::approval::ItemId;
 use policy::approval::item::{Decision, State, line};
+use policy::approval::{ItemId, Planned};
 
 use crate::approvals::ApprovalsError;
 use crate::cli::chain;
@@ -47,6 +47,8 @@ pub struct Case<S> {
     pub tree: Tree,
     /// The policies that ask about any step of its plan, so that people get one item for it.
     pub with: BTreeSet<String>,
+    /// The plan that it is a step of, before it is done.
+    pub plan: Option<Planned>,
     /// How it was judged.
     pub ruling: Ruling,
     /// What was judged, to be judged again.

@@ -73,6 +73,7 @@ impl Task<'_> {
             root: intent.root,
             tree,
             with: BTreeSet::new(),
+            plan: None,
             ruling,
             source: Source::Intent(Box::new(intent)),
             bytes,

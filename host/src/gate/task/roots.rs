@@ -40,6 +40,7 @@ impl Task<'_> {
             root: root.root,
             tree: self.tree(root.root),
             with: BTreeSet::new(),
+            plan: None,
             ruling,
             bytes: root.argv.iter().map(|word| word.as_slice().len()).sum(),
             source: Source::Root(root),

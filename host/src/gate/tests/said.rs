@@ -159,14 +159,20 @@ fn an_environment_that_changes_what_runs_is_not_what_was_approved() {
 fn a_no_is_told_and_an_approval_that_was_taken_back_covers_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
-    let id = guest.line(
-        1,
-        &declare(&json!([{"shell": "rm -rf src"}, {"shell": "rm -rf lib"}])),
-    );
+    let steps = json!([{"shell": "ls"}, {"shell": "rm -rf src"}, {"shell": "rm -rf lib"}]);
+    let plan = json!({ "goal": "tidy", "reasoning": "it is old", "actions": steps });
+    let id = guest.line(1, &json!({ "declare": plan }).to_string());
     let (_, asked) = guest.answer(id);
     let approval = asked["approval"].as_str().unwrap().to_owned();
-    // One item for the plan's steps.
+    // One item for the plan's steps, each with all of the plan.
     wait_for(|| rig.item(&approval).last().unwrap().questions.len() == 2);
+    for question in &rig.item(&approval).last().unwrap().questions {
+        let plan = question.plan.as_ref().unwrap();
+        let told = (plan.goal.as_str(), plan.reasoning.as_str());
+        assert_eq!(told, ("tidy", "it is old"));
+        let asks = plan.steps.iter().map(|step| step.asks);
+        assert_eq!(asks.collect::<Vec<_>>(), [false, true, true]);
+    }
     rig.decide(&approval, false);
     let (verdict, said) = guest.answer(id);
     assert_eq!((verdict.as_str(), &said["final"]), ("deny", &json!(true)));

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use policy::action::Plan;
+use policy::approval::Planned;
 use policy::effects::Analysis;
 use policy::verdict::Verdict as Decides;
 
@@ -26,7 +27,7 @@ impl Task<'_> {
         let ruled = ruled.map_err(|why| format!("gate:policies: {why}"))?;
         // From here on beside it is drift, whatever is said of it.
         self.said.named.entry(self.tree_of(id, root)).or_default();
-        self.weigh((id, root), ruled.steps, Some(ruled.together));
+        self.weigh((id, root), ruled.steps, Some((plan, ruled.together)));
         Ok(())
     }
 
@@ -42,8 +43,10 @@ impl Task<'_> {
         &mut self,
         (id, root): (u64, u64),
         steps: Vec<(Ruling, Analysis)>,
-        together: Option<Ruling>,
+        plan: Option<(&Plan, Ruling)>,
     ) {
+        let (plan, together) = plan.unzip();
+        let planned = plan.map(|plan| planned(plan, &steps));
         let tree = self.tree_of(id, root);
         let (verdict, reason, ruling) = match tightest(&steps, together.as_ref()) {
             Some(tightest) => tightest,
@@ -85,6 +88,7 @@ impl Task<'_> {
                 break;
             }
             case.with.clone_from(&with);
+            case.plan.clone_from(&planned);
             self.decide(case);
         }
     }
@@ -110,6 +114,13 @@ impl Task<'_> {
         };
         self.answer(case, reply);
     }
+}
+
+/// A plan as people see it who are asked about it.
+fn planned(plan: &Plan, steps: &[(Ruling, Analysis)]) -> Planned {
+    let steps = steps.iter();
+    let asks = |(ruling, _): &(Ruling, Analysis)| ruling.verdict == Decides::Ask;
+    Planned::of(plan, steps.map(|step| (&step.0.action, asks(step))))
 }
 
 /// The tightest verdict on what was said, why in a line, and whose it is.
@@ -139,6 +150,7 @@ fn case(id: u64, root: u64, tree: Tree, (step, ruling): (usize, Ruling)) -> Case
         root,
         tree,
         with: BTreeSet::new(),
+        plan: None,
         bytes: serde_json::to_vec(&action).map_or(0, |json| json.len()),
         source: Source::Said(Box::new(action)),
         ruling,
