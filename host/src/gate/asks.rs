@@ -242,17 +242,18 @@ impl<S> Asks<S> {
         let now = now_ms();
         let looked = self.store().map(|store| desk::look(store, &item, now));
         // One that cannot be looked at now is looked at again soon.
-        let (deadline_ms, seen) = match looked {
+        let (deadline_ms, seen, revision) = match looked {
             Ok(Ok(item)) => {
                 let deadline = item.last().map_or(now, |portion| portion.deadline_ms);
-                (deadline, item.comments().len())
+                (deadline, item.comments().len(), item.revision())
             }
-            _ => (now, 0),
+            _ => (now, 0, 0),
         };
         let waits = Waits {
             asker: case.asker,
             root: case.root,
             approval: item.to_string(),
+            revision,
             line: shown(&case),
             why: match portion {
                 Some(_) => case.ruling.reason.clone(),

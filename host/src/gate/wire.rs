@@ -192,6 +192,8 @@ pub struct Asked {
     pub root: u64,
     /// The approval.
     pub approval: String,
+    /// Its revision: another one asks about more.
+    pub revision: u32,
     /// The action, in a line fit for a terminal.
     pub line: String,
     /// Why.

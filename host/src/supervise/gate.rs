@@ -75,8 +75,9 @@ pub struct Gate {
     unheld: Option<Hold>,
     /// A connection of the guest's that came while nobody was there to take it.
     guest: Option<OwnedFd>,
-    /// To which root action an approval belongs, of those that were told.
-    told: BTreeMap<String, u64>,
+    /// To which root action an approval belongs and which revision of it was told, of those that
+    /// were.
+    told: BTreeMap<String, (u64, u32)>,
     /// How much was refused because nobody is asked.
     unasked: u32,
     again: u32,
@@ -314,7 +315,7 @@ impl Gate {
             FromLoop::Asked(asked) => self.asked(asked).into_iter().collect(),
             FromLoop::Unasked { root, line, why } => self.unasked(root, &line, &why),
             FromLoop::Commented { approval, by, text } => {
-                let root = self.told.get(&approval).copied().unwrap_or_default();
+                let (root, _) = self.told.get(&approval).copied().unwrap_or_default();
                 let task = &self.begin.task;
                 vec![Said::Line(
                     root,
@@ -326,7 +327,7 @@ impl Gate {
                 state,
                 note,
             } => {
-                let root = self.told.remove(&approval).unwrap_or_default();
+                let (root, _) = self.told.remove(&approval).unwrap_or_default();
                 let note = note.map(|note| format!(": {note}")).unwrap_or_default();
                 let task = &self.begin.task;
                 let line = format!("{task}: approval {approval} is {state}{note}");
@@ -335,17 +336,20 @@ impl Gate {
         }
     }
 
-    /// An approval is told once, however many actions wait for it.
+    /// An approval is told once, however many actions wait for it, and again when it asks about
+    /// something else, too.
     fn asked(&mut self, asked: Asked) -> Option<Said> {
         let Asked {
             root,
             approval,
+            revision,
             line,
             ..
         } = asked;
         let task = &self.begin.task;
         let text = format!("{task} waits for a person: {line} — ampoule approvals show {approval}");
-        let new = self.told.insert(approval, root).is_none();
+        let told = self.told.insert(approval, (root, revision));
+        let new = told.is_none_or(|(_, told)| told < revision);
         new.then_some(Said::Line(root, text))
     }
 
@@ -554,26 +558,33 @@ mod tests {
     fn an_approval_is_told_once_and_its_end_to_whom_it_belongs() {
         let dir = tempfile::tempdir().unwrap();
         let (mut gate, _listener, ours) = rig(dir.path());
-        let asked = FromLoop::Asked(Asked {
-            root: 5,
-            approval: "k3".into(),
-            line: "rm -rf src".into(),
-            why: "risky".into(),
-            wait_ms: 1,
-        });
-        ours.say(&asked);
-        ours.say(&asked);
+        let asked = |revision, line: &str| {
+            FromLoop::Asked(Asked {
+                root: 5,
+                approval: "k3".into(),
+                revision,
+                line: line.into(),
+                why: "risky".into(),
+                wait_ms: 1,
+            })
+        };
+        ours.say(&asked(1, "rm -rf src"));
+        ours.say(&asked(1, "rm src/a"));
+        // What joins it and asks about more is told, too.
+        ours.say(&asked(2, "rm -rf lib"));
         ours.say(&FromLoop::Decided {
             approval: "k3".into(),
             state: "denied".into(),
             note: Some("no".into()),
         });
         let said = gate.read();
-        let waits = "0000aaaa waits for a person: rm -rf src — ampoule approvals show k3";
-        let decided = "0000aaaa: approval k3 is denied: no";
-        let lines = [waits, decided].map(|line| Said::Line(5, line.to_owned()));
-        assert_eq!(said[..2], lines);
-        assert_eq!(said[2..], [Said::Decided]);
+        let lines = [
+            "0000aaaa waits for a person: rm -rf src — ampoule approvals show k3",
+            "0000aaaa waits for a person: rm -rf lib — ampoule approvals show k3",
+            "0000aaaa: approval k3 is denied: no",
+        ];
+        assert_eq!(said[..3], lines.map(|line| Said::Line(5, line.to_owned())));
+        assert_eq!(said[3..], [Said::Decided]);
     }
 
     #[test]

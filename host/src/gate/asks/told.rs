@@ -88,6 +88,8 @@ pub struct Waits {
     pub root: u64,
     /// For this approval.
     pub approval: String,
+    /// Of this revision: a question that joins others makes it another one.
+    pub revision: u32,
     /// What they are asked, in a line.
     pub line: String,
     /// Why.

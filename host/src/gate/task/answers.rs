@@ -170,6 +170,7 @@ impl Task<'_> {
         self.tell(&FromLoop::Asked(wire::Asked {
             root: waits.root,
             approval: waits.approval.clone(),
+            revision: waits.revision,
             line: waits.line.clone(),
             why: waits.why.clone(),
             wait_ms: waits.wait_ms,

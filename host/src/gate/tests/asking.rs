@@ -82,6 +82,40 @@ fn a_no_and_no_answer_are_both_a_no() {
 }
 
 #[test]
+fn what_joins_an_open_question_is_told_as_another_and_each_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    for folder in ["src", "lib", "src"] {
+        let id = guest.run(1, &["rm", "-rf", folder]);
+        guest.asked(id);
+    }
+    let told = [rig.hear(), rig.hear(), rig.hear()].map(|told| match told {
+        FromLoop::Asked(asked) => (asked.approval, asked.revision, asked.line),
+        other => panic!("{other:?}"),
+    });
+    let (approval, ..) = &told[0];
+    let of = |revision, line: &str| (approval.clone(), revision, line.to_owned());
+    assert_eq!(
+        told,
+        [
+            of(1, "rm -rf src"),
+            of(2, "rm -rf lib"),
+            of(2, "rm -rf src")
+        ]
+    );
+    let item = rig.item(approval);
+    for question in &item.last().unwrap().questions {
+        assert!(question.why.starts_with("risk-low: "), "{}", question.why);
+        let (upper, from) = (
+            question.risk.upper.unwrap(),
+            question.risk.asked_from.unwrap(),
+        );
+        assert!(upper >= from && from == 4000, "{:?}", question.risk);
+    }
+    rig.end();
+}
+
+#[test]
 fn what_nobody_waits_for_any_more_is_taken_out_of_the_queue() {
     let dir = tempfile::tempdir().unwrap();
     let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
