@@ -25,7 +25,11 @@ fn yes(name: &str) -> Event {
 
 fn no(name: &str) -> Event {
     let by = person(name);
-    Event::Deny { by, note: None }
+    Event::Deny {
+        by,
+        seen: None,
+        note: None,
+    }
 }
 
 fn id(text: &str) -> ItemId {

@@ -96,6 +96,7 @@ impl Watch {
         view.feed.turn(&mut view.model);
         if !view.model.waiting.is_empty() {
             view.model.focus = Pane::Approvals;
+            view.model.choose();
         }
         let mut screen = Screen::take().map_err(CliError::io(TERMINAL))?;
         let ended = view.run(&mut screen, &signals);
@@ -176,6 +177,7 @@ impl View<'_> {
         // From here on it counts how long that person takes, and what they saw.
         if let Some((id, _)) = &drawn.page
             && self.shown != drawn.page
+            && self.model.is_chosen()
         {
             if let Err(error) = self.desk.shown(id) {
                 self.model.message = chain(&error);

@@ -201,6 +201,7 @@ impl Rig {
             }),
             false => Event::Deny {
                 by,
+                seen: None,
                 note: Some("not that one".to_owned()),
             },
         };

@@ -225,7 +225,7 @@ fn entry(event: &Event, change: Change, now: u64) -> Entry {
         Event::Shown { by } | Event::Revoke { by, .. } => (person(by), None),
         Event::Comment { by, text } => (by.clone(), Some(text.clone())),
         Event::Approve(yes) => (person(&yes.by), yes.note.clone()),
-        Event::Deny { by, note } => (person(by), note.clone()),
+        Event::Deny { by, note, .. } => (person(by), note.clone()),
         Event::Withdraw { why } => (Speaker::Host, Some(why.clone())),
         Event::Ask { .. } => (Speaker::Host, None),
     };

@@ -62,6 +62,8 @@ pub enum Event {
     Deny {
         /// Who.
         by: Person,
+        /// The revision that was seen, if the no is to hold for that one alone.
+        seen: Option<u32>,
         /// In words.
         note: Option<String>,
     },
@@ -139,6 +141,17 @@ pub enum Refused {
         people: Vec<Person>,
         /// When.
         at_ms: u64,
+    },
+    /// A comment on what is decided.
+    #[error(
+        "it is {state} already{}, and nobody reads comments on it any more",
+        by(people)
+    )]
+    Unread {
+        /// How.
+        state: State,
+        /// By whom.
+        people: Vec<Person>,
     },
     /// A second yes of one person.
     #[error(

@@ -2,7 +2,7 @@
 //! How an item changes: an [`Event`] gives a [`Change`], or is [`Refused`] and changes nothing.
 //!
 //! What people approve is what they saw: whatever adds to a portion that waits takes back the
-//! votes it had, and an approval names the revision that was seen. One no ends an item, and so
+//! votes it had, and an approval names the revision that was seen, as a no may. One no ends an item, and so
 //! does the deadline; from there no event leads to an approval.
 
 use super::event::{
@@ -42,9 +42,10 @@ impl Item {
                 let vote = self.vote(yes, now)?;
                 self.count(vote, now)
             }
-            Event::Deny { by, note } => {
+            Event::Deny { by, seen, note } => {
                 self.fits(note.as_deref())?;
                 self.waiting(now)?;
+                seen.map_or(Ok(()), |seen| self.is_revision(seen))?;
                 let latency = self.latency(by, now);
                 self.end(State::Denied, now, Some((by, latency, note.as_deref())));
                 Ok(Change::Denied)
@@ -114,7 +115,10 @@ impl Item {
 
     fn comment(&mut self, by: &Speaker, text: &str, now: u64) -> Result<Change, Refused> {
         self.fits(Some(text))?;
-        self.waiting(now)?;
+        self.waiting(now).map_err(|why| match why {
+            Refused::Ended { state, people, .. } => Refused::Unread { state, people },
+            why => why,
+        })?;
         let most = match by {
             Speaker::Agent => COMMENTS / 2,
             Speaker::Person(_) | Speaker::Host => COMMENTS,
@@ -143,15 +147,13 @@ impl Item {
     fn vote(&mut self, yes: &Yes, now: u64) -> Result<Vote, Refused> {
         let (by, seen) = (&yes.by, yes.seen);
         self.fits(yes.note.as_deref())?;
-        let (latency_ms, revision, most) = (self.latency(by, now), self.revision, self.rules.hours);
+        let (latency_ms, most) = (self.latency(by, now), self.rules.hours);
         let portion = self.waiting(now)?;
         if portion.votes.iter().any(|vote| vote.by == *by) {
             return Err(Refused::Twice { person: by.clone() });
         }
-        if seen != revision {
-            let now = revision;
-            return Err(Refused::Changed { seen, now });
-        }
+        self.is_revision(seen)?;
+        let portion = self.waiting(now)?;
         let hours = match yes.extent {
             Extent::Hours(hours) if hours == 0 || hours > most => {
                 return Err(Refused::Hours { hours, most });
@@ -171,6 +173,14 @@ impl Item {
             note: yes.note.clone(),
             proposal,
         })
+    }
+
+    /// Whether a person has seen it as it is.
+    fn is_revision(&self, seen: u32) -> Result<(), Refused> {
+        match self.revision {
+            now if now == seen => Ok(()),
+            now => Err(Refused::Changed { seen, now }),
+        }
     }
 
     fn count(&mut self, vote: Vote, now: u64) -> Result<Change, Refused> {

@@ -97,6 +97,7 @@ pub(super) fn approve(item: &Item, name: &str, extent: Extent) -> Event {
 pub(super) fn deny(name: &str) -> Event {
     Event::Deny {
         by: person(name),
+        seen: None,
         note: Some("no".to_owned()),
     }
 }

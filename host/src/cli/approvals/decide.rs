@@ -3,13 +3,14 @@
 
 use clap::Args;
 use policy::approval::event::{Missing, Yes};
-use policy::approval::item::Speaker;
+use policy::approval::item::{Speaker, line};
 use policy::approval::{Change, Event, Extent, GrantId, Item, ItemId, Person, desk};
 
 use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
 use crate::cli::{CliError, chain, say};
 use crate::folders::Folders;
 use crate::model::{ModelError, teach};
+use crate::text::escaped;
 
 /// Allow what waits: once, unless it says otherwise
 #[derive(Debug, Args)]
@@ -61,20 +62,29 @@ impl Approve {
 }
 
 /// The revision a person has seen: the only one there was, or the one they were shown.
+///
+/// What came after a decision is another action under the same name: whoever repeats a command
+/// line means what they decided with it before.
 fn seen(item: &Item, by: &Person) -> Result<u32, CliError> {
     let revision = item.revision();
-    let shown = item
-        .last()
-        .is_some_and(|portion| portion.shown.contains_key(by));
-    if revision > 1 && item.state().waits() && !shown {
-        let id = item.id();
-        let text = format!(
-            "approval {id} has changed since it was first asked, and you have not seen that; \
-             look at it with `ampoule approvals show {id}`, then decide"
-        );
-        return Err(CliError::Usage(text));
+    let last = item.last().filter(|_| item.state().waits());
+    if last.is_none_or(|portion| revision == 1 || portion.shown.contains_key(by)) {
+        return Ok(revision);
     }
-    Ok(revision)
+    let id = item.id();
+    let again = format!("look again with `ampoule approvals show {id}`");
+    let text = match item.portions().len() {
+        1 => format!("approval {id} asks about more since it was first asked; {again}"),
+        _ => {
+            let asked = item.last().and_then(|portion| portion.questions.first());
+            let asked = asked.map(|question| escaped(&line(&question.action)));
+            let asked = asked.unwrap_or_default();
+            format!(
+                "approval {id} asks about something else since it was answered: {asked}; {again}"
+            )
+        }
+    };
+    Err(CliError::Usage(text))
 }
 
 /// Refuse what waits
@@ -85,13 +95,19 @@ pub(super) struct Deny {
     /// Why; the agent is told
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    /// The revision that was looked at, as `show` says it
+    #[arg(long, value_name = "N")]
+    revision: Option<u32>,
 }
 
 impl Deny {
     pub(super) fn execute(self, folders: &Folders) -> Result<u8, CliError> {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
-        tell(deny(folders, &store, &id, (by, self.note))?, &id)?;
+        let item = desk::look(&store, &id, now_ms()).map_err(super::list::failed)?;
+        let seen = self.revision.map_or_else(|| seen(&item, &by), Ok)?;
+        let (seen, note) = (Some(seen), self.note);
+        tell(deny(folders, &store, &id, No { by, seen, note })?, &id)?;
         Ok(0)
     }
 }
@@ -163,16 +179,30 @@ pub(in crate::cli) fn approve(
     Ok(made)
 }
 
-/// Says no for a person, with a note or without.
+/// A person's no.
+#[derive(Debug)]
+pub(in crate::cli) struct No {
+    /// Who.
+    pub(in crate::cli) by: Person,
+    /// The revision that was seen, if it is to hold for that one alone.
+    pub(in crate::cli) seen: Option<u32>,
+    /// Why.
+    pub(in crate::cli) note: Option<String>,
+}
+
+/// Says no.
 pub(in crate::cli) fn deny(
     folders: &Folders,
     store: &Approvals,
     id: &ItemId,
-    (by, note): (Person, Option<String>),
+    No { by, seen, note }: No,
 ) -> Result<Made, CliError> {
     let item = desk::look(store, id, now_ms()).map_err(super::list::failed)?;
-    let unlearnt = unlearnt(teach::denying(folders, &item));
-    let made = act(store, id, &Event::Deny { by, note })?;
+    // What is refused below has taught nothing.
+    let meant = seen.is_none_or(|seen| seen == item.revision());
+    let learnt = meant.then(|| teach::denying(folders, &item));
+    let unlearnt = learnt.and_then(unlearnt);
+    let made = act(store, id, &Event::Deny { by, seen, note })?;
     Ok(Made { unlearnt, ..made })
 }
 

@@ -152,12 +152,62 @@ fn what_changed_unseen_has_to_be_looked_at_first() {
     put(&store, &first);
     assert_eq!(put(&store, &second).id().as_str(), "aaaa");
     let error = run(&folders, "approvals approve aaaa").unwrap_err();
-    assert!(error.contains("ampoule approvals show aaaa"), "{error}");
+    let said =
+        "asks about more since it was first asked; look again with `ampoule approvals show aaaa`";
+    assert!(error.contains(said), "{error}");
     let error = run(&folders, "approvals approve aaaa --revision 1").unwrap_err();
     assert!(error.contains("look at it again"), "{error}");
     assert_eq!(run(&folders, "approvals show aaaa"), Ok(0));
     assert_eq!(run(&folders, "approvals approve aaaa"), Ok(0));
     assert_eq!(stored(&folders, "aaaa").state(), State::Approved);
+}
+
+/// An item that was approved, and about which its root action asked more then.
+fn asked_after_a_yes() -> (tempfile::TempDir, Folders) {
+    let (dir, folders) = with_items(&[]);
+    let store = open(&folders).unwrap();
+    let of_root = |name, path| {
+        let mut ask = ask(name, path);
+        ask.root = "root".into();
+        put(&store, &ask).id().to_string()
+    };
+    assert_eq!(of_root("aaaa", "build"), "aaaa");
+    assert_eq!(run(&folders, "approvals approve aaaa"), Ok(0));
+    assert_eq!(of_root("bbbb", "src"), "aaaa");
+    (dir, folders)
+}
+
+#[test]
+fn an_answer_given_again_is_none_to_what_came_after_it() {
+    let (_dir, folders) = asked_after_a_yes();
+    for again in ["approvals approve aaaa", "approvals deny aaaa"] {
+        let error = run(&folders, again).unwrap_err();
+        let said = "aaaa asks about something else since it was answered: rm -r src; look again \
+            with `ampoule approvals show aaaa`";
+        assert!(error.contains(said) && !error.contains('\n'), "{error}");
+    }
+    let old = run(&folders, "approvals deny aaaa --revision 1").unwrap_err();
+    assert!(old.contains("look at it again"), "{old}");
+    assert_eq!(stored(&folders, "aaaa").state(), State::Pending);
+    let one = "approvals deny aaaa --revision 2";
+    assert_eq!(run(&folders, one), Ok(0));
+    let (_dir, folders) = asked_after_a_yes();
+    assert_eq!(run(&folders, "approvals approve aaaa --revision 2"), Ok(0));
+    let (_dir, folders) = asked_after_a_yes();
+    assert_eq!(run(&folders, "approvals show aaaa"), Ok(0));
+    assert_eq!(run(&folders, "approvals approve aaaa"), Ok(0));
+}
+
+#[test]
+fn who_comments_on_what_is_decided_is_not_told_to_revoke() {
+    let (_dir, folders) = with_items(&["aaaa"]);
+    run(&folders, "approvals approve aaaa").unwrap();
+    let error = run(&folders, "approvals comment aaaa why?").unwrap_err();
+    assert!(
+        error.contains("nobody reads comments on it any more"),
+        "{error}"
+    );
+    assert!(!error.contains("revoked"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use policy::approval::{Extent, ItemId, Person};
 
 use super::keys::Command;
 use crate::approvals::{Approvals, now_ms};
-use crate::cli::approvals::decide::{self, Made};
+use crate::cli::approvals::decide::{self, Made, No};
 use crate::cli::approvals::show;
 use crate::cli::{CliError, chain};
 use crate::folders::Folders;
@@ -37,9 +37,10 @@ impl Desk<'_> {
                 let made = decide::approve(self.folders, self.store, &id, yes);
                 (id, made)
             }
-            Command::Deny { id, note } => {
-                let by = self.by.clone();
-                let made = decide::deny(self.folders, self.store, &id, (by, note));
+            Command::Deny { id, seen, note } => {
+                let (by, seen) = (self.by.clone(), Some(seen));
+                let no = No { by, seen, note };
+                let made = decide::deny(self.folders, self.store, &id, no);
                 (id, made)
             }
             Command::Comment { id, text } => {

@@ -32,6 +32,8 @@ pub(super) enum Command {
     Deny {
         /// To what.
         id: ItemId,
+        /// The revision that was seen.
+        seen: u32,
         /// Why.
         note: Option<String>,
     },
@@ -155,7 +157,7 @@ impl Model {
             KeyCode::Char('?') => self.help = true,
             KeyCode::Char('a') => self.ask(true, |target| Prompt::Confirm(target, None)),
             KeyCode::Char('A') => self.ask(true, |target| Prompt::Hours(target, String::new())),
-            KeyCode::Char('d') => self.ask(false, |target| Prompt::Deny(target, String::new())),
+            KeyCode::Char('d') => self.ask(true, |target| Prompt::Deny(target, String::new())),
             KeyCode::Char('c') => self.ask(false, |target| Prompt::Comment(target, String::new())),
             KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => self.go(true),
             KeyCode::BackTab | KeyCode::Left | KeyCode::Char('h') => self.go(false),
@@ -310,10 +312,8 @@ impl Model {
             Prompt::Confirm(target, hours) => self.confirm(false, target, hours),
             Prompt::Deny(target, text) => {
                 let note = Some(text).filter(|text| !text.trim().is_empty());
-                Some(Command::Deny {
-                    id: target.id,
-                    note,
-                })
+                let (id, seen) = (target.id, target.revision);
+                Some(Command::Deny { id, seen, note })
             }
             Prompt::Comment(target, text) if text.trim().is_empty() => {
                 self.nothing(&Prompt::Comment(target, text));

@@ -115,6 +115,8 @@ pub(super) struct Model {
     pub(super) drawn: Drawn,
     /// When what is to be decided changed without a key.
     turned_ms: u64,
+    /// The approval that a key brought here, at the revision it had then.
+    chosen: Option<(ItemId, u32)>,
     /// Whether the record began anew.
     replaced: bool,
 }
@@ -142,6 +144,7 @@ impl Model {
             reading: true,
             drawn: Drawn::default(),
             turned_ms: 0,
+            chosen: None,
             replaced: false,
         }
     }
@@ -357,6 +360,19 @@ impl Model {
         }
         self.approval = Some(key(item));
         self.turned_ms = 0;
+        self.choose();
+    }
+
+    /// Takes what is selected for what a person wants to see.
+    pub(super) fn choose(&mut self) {
+        self.chosen = self.open().map(key);
+    }
+
+    /// Whether the selected approval is one that a person wanted to see, as it is now. What came
+    /// by itself may be on the screen of somebody who is not there.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.open()
+            .is_some_and(|item| self.chosen == Some(key(item)))
     }
 
     /// Whether what is selected was there long enough to be meant.

@@ -13,6 +13,7 @@ use super::keys::Prompt;
 use super::model::Task;
 use super::*;
 use crate::approvals::sample::{ask, item, put};
+use crate::cli::approvals::decide;
 use crate::events::{Head, Line, Place, Recorded, Text};
 
 const NOW: u64 = 1_785_412_345_000;
@@ -274,6 +275,7 @@ fn a_no_has_a_note_or_none_and_a_comment_has_words() {
     let mut stage = Stage::with(80, 24, &["aaaa"]);
     let no = |note: Option<&str>| Command::Deny {
         id: id("aaaa"),
+        seen: 1,
         note: note.map(str::to_owned),
     };
     assert_eq!(stage.press("d\n"), Some(no(None)));
@@ -308,16 +310,24 @@ fn what_changed_between_the_look_and_the_yes_is_not_decided() {
     assert!(matches!(stage.model.prompt, Some(Prompt::Confirm(..))));
     put(&stage.approvals, &second);
     // The key was faster than the look at the store.
+    let (seen, hours, note) = (1, None, None);
     let yes = Command::Approve {
         id: id("aaaa"),
-        seen: 1,
-        hours: None,
+        seen,
+        hours,
     };
-    let refused = stage.desk().perform(yes);
-    assert!(
-        refused.contains("has changed since it was seen"),
-        "{refused}"
-    );
+    let no = Command::Deny {
+        id: id("aaaa"),
+        seen,
+        note,
+    };
+    for command in [yes, no] {
+        let refused = stage.desk().perform(command);
+        assert!(
+            refused.contains("has changed since it was seen"),
+            "{refused}"
+        );
+    }
     // The look was faster than the key.
     stage.look();
     assert_eq!(stage.model.prompt, None);
@@ -342,8 +352,9 @@ fn what_changed_between_the_look_and_the_yes_is_not_decided() {
 fn a_key_does_not_decide_what_has_just_slid_under_it() {
     let mut stage = Stage::with(80, 24, &["aaaa", "bbbb"]);
     let by = who().unwrap();
-    crate::cli::approvals::decide::deny(&stage.folders, &stage.approvals, &id("aaaa"), (by, None))
-        .unwrap();
+    let (seen, note) = (None, None);
+    let no = decide::No { by, seen, note };
+    decide::deny(&stage.folders, &stage.approvals, &id("aaaa"), no).unwrap();
     stage.look();
     assert_eq!(stage.press("d\n"), None);
     assert!(stage.screen().contains("bbbb"), "the other is selected");
@@ -428,6 +439,21 @@ fn actions_have_their_verdicts_and_what_people_said() {
         "{screen}"
     );
     assert!(!screen.contains(" ASK "), "{screen}");
+}
+#[test]
+fn what_comes_by_itself_was_shown_to_nobody_until_a_key_selects_it() {
+    let mut stage = Stage::with(80, 24, &["aaaa"]);
+    assert!(!stage.model.is_chosen());
+    stage.press("j");
+    assert!(stage.model.is_chosen());
+    let mut more = ask("bbbb", "src");
+    more.root = "aaaa".into();
+    put(&stage.approvals, &more);
+    stage.look();
+    assert!(stage.screen().contains("aaaa revision 2, CHANGED from 1"));
+    assert!(!stage.model.is_chosen());
+    stage.press("k");
+    assert!(stage.model.is_chosen());
 }
 
 #[test]

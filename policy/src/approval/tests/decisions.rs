@@ -57,12 +57,16 @@ fn what_was_decided_says_by_whom_and_stays() {
             Event::Withdraw { why: "over".into() },
         ] {
             let error = item.apply(&late, START + 2).unwrap_err();
-            assert!(matches!(&error, Refused::Ended { state: was, .. } if *was == state));
             let text = error.to_string();
-            assert!(
-                text.contains(&format!("{state} already by ada; ")),
-                "{text}"
-            );
+            let said = match (&error, &late) {
+                (Refused::Ended { state: was, .. }, _) if *was == state => "; ",
+                (Refused::Unread { state: was, .. }, Event::Comment { .. }) if *was == state => {
+                    ", and nobody reads comments"
+                }
+                _ => panic!("{error:?}"),
+            };
+            let said = format!("{state} already by ada{said}");
+            assert!(text.contains(&said), "{text}");
             assert_eq!(item, before);
         }
     }
@@ -165,6 +169,11 @@ fn an_approval_of_something_else_than_was_seen_is_refused() {
     let error = item.apply(&yes, START).unwrap_err();
     assert_eq!(error, Refused::Changed { seen: 1, now: 2 });
     assert!(error.to_string().contains("look at it again"));
+    // A no may be of what was seen, too, and else is of whatever there is.
+    let (by, seen, note) = (person("ada"), Some(1), None);
+    let no = Event::Deny { by, seen, note };
+    assert_eq!(item.clone().apply(&no, START), Err(error));
+    assert_eq!(item.apply(&deny("ada"), START), Ok(Change::Denied));
 }
 
 #[test]
