@@ -35,7 +35,7 @@ pub(crate) fn ask(name: &str, path: &str) -> Ask {
         analysis,
         blast: serde_json::json!({"only copies": 3, "bytes": 4096}),
         risk: Risk {
-            basis_points: Some(4230),
+            basis_points: Some(3330),
             upper: Some(4230),
             asked_from: Some(4000),
             drivers: vec!["deletes the only copy".to_owned()],

@@ -3,14 +3,14 @@
 
 use clap::Args;
 use policy::approval::event::{Missing, Yes};
-use policy::approval::item::{Speaker, line};
+use policy::approval::item::{Speaker, Subject};
 use policy::approval::{Change, Event, Extent, GrantId, Item, ItemId, Person, desk};
 
+use super::meant::Meant;
 use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
 use crate::cli::{CliError, chain, say};
 use crate::folders::Folders;
 use crate::model::{ModelError, teach};
-use crate::text::escaped;
 
 /// Allow what waits: once, unless it says otherwise
 #[derive(Debug, Args)]
@@ -76,9 +76,7 @@ fn seen(item: &Item, by: &Person) -> Result<u32, CliError> {
     let text = match item.portions().len() {
         1 => format!("approval {id} asks about more since it was first asked; {again}"),
         _ => {
-            let asked = item.last().and_then(|portion| portion.questions.first());
-            let asked = asked.map(|question| escaped(&line(&question.action)));
-            let asked = asked.unwrap_or_default();
+            let asked = Meant::of(item).line();
             format!(
                 "approval {id} asks about something else since it was answered: {asked}; {again}"
             )
@@ -234,13 +232,28 @@ fn unlearnt(result: Result<(), ModelError>) -> Option<String> {
     ))
 }
 
-/// Says what an event came to.
+/// Says what an event came to, and of a decision for each action that it holds for.
 fn tell(made: Made, id: &ItemId) -> Result<Item, CliError> {
-    if let Some(unlearnt) = made.unlearnt {
+    if let Some(unlearnt) = &made.unlearnt {
         eprintln!("ampoule: {unlearnt}");
     }
-    say(&format!("{id} {}", said(made.change)))?;
+    for line in told(&made, id) {
+        say(&line)?;
+    }
     Ok(made.item)
+}
+
+pub(super) fn told(made: &Made, id: &ItemId) -> Vec<String> {
+    let said = format!("{id} {}", said(made.change));
+    let decides = matches!(
+        made.change,
+        Change::Approved | Change::Denied | Change::Counted(_)
+    );
+    let lines = Meant::of(&made.item).lines();
+    match decides && made.item.subject() == Subject::Action {
+        true => lines.iter().map(|line| format!("{said}: {line}")).collect(),
+        false => vec![said],
+    }
 }
 
 /// What an event came to, in words.
@@ -250,16 +263,18 @@ pub(in crate::cli) fn said(change: Change) -> String {
         Change::Denied => "denied".to_owned(),
         Change::Commented => "commented".to_owned(),
         Change::Revoked => "revoked".to_owned(),
-        Change::Counted(missing) => waits(missing),
+        Change::Counted(missing) => waits(missing, true),
         _ => "unchanged".to_owned(),
     }
 }
 
-/// Who is still needed.
-pub(super) fn waits(missing: Missing) -> String {
-    let people = match missing.more {
-        0 | 1 => "waits for one more person".to_owned(),
-        more => format!("waits for {more} more people"),
+/// Who is still needed, where some have said yes (`begun`) or nobody has.
+pub(super) fn waits(missing: Missing, begun: bool) -> String {
+    let people = match (missing.more, begun) {
+        (0 | 1, true) => "waits for one more person".to_owned(),
+        (0 | 1, false) => "waits for a person".to_owned(),
+        (more, true) => format!("waits for {more} more people"),
+        (more, false) => format!("waits for {more} people"),
     };
     match missing.another {
         true => format!("{people}, not only who started the task"),

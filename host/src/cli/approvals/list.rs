@@ -4,18 +4,21 @@
 use std::time::Duration;
 
 use clap::Args;
-use policy::approval::item::{Subject, line};
+use policy::approval::item::line;
 use policy::approval::store::Filter;
-use policy::approval::{Grant, Grants as All, Item, Store, StoreError};
+use policy::approval::{Grant, Grants as All, Item, Question, Store, StoreError};
+use policy::text::cut;
 use serde_json::{Value, json};
 
+use super::meant::Meant;
 use crate::approvals::{ApprovalsError, now_ms};
-use crate::cli::{CliError, chain, say, values};
+use crate::cli::{CliError, chain, say, store, values};
 use crate::folders::Folders;
+use crate::store::Store as Tasks;
 use crate::text::escaped;
 
-/// Characters of an action that are shown.
-const ACTION: usize = 48;
+/// Columns of who asks.
+const WHY: usize = 12;
 
 /// List what waits for people, the oldest first
 #[derive(Debug, Args)]
@@ -34,9 +37,12 @@ impl Ls {
             task: None,
             waiting: !self.all,
         };
-        let items = sound(super::open(folders)?.list(&filter).map_err(failed)?);
+        let mut items = sound(super::open(folders)?.list(&filter).map_err(failed)?);
+        items.sort_by_key(|item| Meant::of(item).asked_ms());
         if !self.json {
-            let titles = ["ID", "TASK", "STATE", "AGE", "LEFT", "RISK", "ACTION"];
+            let titles = [
+                "ID", "TASK", "STATE", "AGE", "LEFT", "RISK", "WHY", "ACTION",
+            ];
             say(&row(&titles.map(str::to_owned)))?;
         }
         let now = now_ms();
@@ -72,22 +78,35 @@ impl Grants {
                 .list(&Filter::default())
                 .map_err(failed)?,
         );
+        let tasks = store(folders)?;
         if !self.json {
             let titles = ["GRANT", "TASK", "FOR", "LEFT", "BY", "ACTION"];
             say(&grant_row(&titles.map(str::to_owned)))?;
         }
         let now = now_ms();
-        for grant in All::of(&items)
-            .all()
-            .filter(|grant| self.all || grant.is_live(now))
-        {
+        for grant in All::of(&items).all() {
+            let live = grant.is_live(now) && !is_over(&tasks, grant.item)?;
+            if !live && !self.all {
+                continue;
+            }
             say(&match self.json {
-                true => grant_json(&grant, now).to_string(),
-                false => grant_row(&grant_cells(&grant, now)),
+                true => grant_json(&grant, live).to_string(),
+                false => grant_row(&grant_cells(&grant, live, now)),
             })?;
         }
         Ok(0)
     }
+}
+
+/// Whether an item's task can ask for nothing any more. One that is not recorded was removed when
+/// it had ended, unless it was none: whoever asks with `ampoule policy check` names any task.
+pub(super) fn is_over(tasks: &Tasks, item: &Item) -> Result<bool, CliError> {
+    let (task, root) = (item.task(), item.root());
+    // As the gate names root actions.
+    let gated = root
+        .strip_prefix(task)
+        .is_some_and(|rest| rest.starts_with('/'));
+    Ok(tasks.has_ended(task)?.unwrap_or(gated))
 }
 
 /// The items that can be read; what is wrong with the others goes to stderr.
@@ -103,13 +122,13 @@ pub(super) fn failed(error: StoreError) -> CliError {
     ApprovalsError::from(error).into()
 }
 
-fn row(cells: &[String; 7]) -> String {
-    let [id, task, state, age, left, risk, action] = cells;
-    format!("{id:<8}  {task:<8}  {state:<9}  {age:<5}  {left:<5}  {risk:<5}  {action}")
+fn row(cells: &[String; 8]) -> String {
+    let [id, task, state, age, left, risk, why, action] = cells;
+    format!("{id:<8}  {task:<8}  {state:<9}  {age:<5}  {left:<5}  {risk:<6}  {why:<WHY$}  {action}")
 }
 
-fn cells(item: &Item, now: u64) -> [String; 7] {
-    let risk = item.first().and_then(|question| question.risk.basis_points);
+pub(super) fn cells(item: &Item, now: u64) -> [String; 8] {
+    let meant = Meant::of(item);
     let (state, late) = (
         item.state_at(now),
         item.last().map(|portion| portion.deadline_ms),
@@ -121,37 +140,43 @@ fn cells(item: &Item, now: u64) -> [String; 7] {
         item.id().to_string(),
         escaped(item.task()),
         state.to_string(),
-        between(item.asked_ms(), now),
+        between(meant.asked_ms(), now),
         left.unwrap_or_else(|| "-".to_owned()),
-        risk.map_or_else(|| "-".to_owned(), percent),
-        action(item),
+        meant.risk().map_or_else(|| "-".to_owned(), percent),
+        cut(&meant.asked_by(), WHY.saturating_sub(1)),
+        meant.line(),
     ]
 }
 
-fn short(item: &Item, now: u64) -> Value {
-    let first = item.first();
+pub(super) fn short(item: &Item, now: u64) -> Value {
+    let (meant, state) = (Meant::of(item), item.state_at(now));
+    let waiting = meant.questions().iter().filter(|_| state.waits());
+    let waiting: Vec<Value> = waiting.map(question).collect();
     json!({
         "approval": item.id(),
         "task": item.task(),
         "root": item.root(),
         "subject": item.subject(),
-        "state": item.state_at(now),
+        "state": state,
         "revision": item.revision(),
-        "asked_ms": item.asked_ms(),
+        "asked_ms": meant.asked_ms(),
         "deadline_ms": item.last().map(|portion| portion.deadline_ms),
-        "risk_bps": first.and_then(|question| question.risk.basis_points),
-        "action": first.map(|question| line(&question.action)),
+        "risk_bps": meant.risk(),
+        "action": meant.questions().first().map(|question| line(&question.action)),
+        "waiting": waiting,
     })
 }
 
-/// The action in a line that fits, or that there are too many.
-pub(in crate::cli) fn action(item: &Item) -> String {
-    if let Subject::Flood { asks } = item.subject() {
-        return format!("too many asks ({asks}); the task is paused");
-    }
-    let text = item.first().map(|question| line(&question.action));
-    let text = escaped(&text.unwrap_or_default());
-    text.chars().take(ACTION).collect()
+/// A question that waits.
+fn question(question: &Question) -> Value {
+    json!({
+        "action": line(&question.action),
+        "plan": question.plan.is_some(),
+        "risk_bps": question.risk.most(),
+        "asked_from_bps": question.risk.asked_from,
+        "why": question.why,
+        "policies": question.policies,
+    })
 }
 
 fn grant_row(cells: &[String; 6]) -> String {
@@ -159,9 +184,9 @@ fn grant_row(cells: &[String; 6]) -> String {
     format!("{id:<10}  {task:<8}  {lasts:<5}  {left:<7}  {by:<12}  {action}")
 }
 
-fn grant_cells(grant: &Grant, now: u64) -> [String; 6] {
+pub(super) fn grant_cells(grant: &Grant, live: bool, now: u64) -> [String; 6] {
     let revoked = grant.portion.revoked.is_some();
-    let left = match grant.is_live(now) {
+    let left = match live {
         true => between(now, grant.until_ms),
         false if revoked => "revoked".to_owned(),
         false => "ended".to_owned(),
@@ -175,7 +200,7 @@ fn grant_cells(grant: &Grant, now: u64) -> [String; 6] {
         },
         left,
         people(grant),
-        action(grant.item),
+        Meant::part(grant.item, grant.portion).line(),
     ]
 }
 
@@ -188,19 +213,22 @@ fn people(grant: &Grant) -> String {
         .join(",")
 }
 
-fn grant_json(grant: &Grant, now: u64) -> Value {
+pub(super) fn grant_json(grant: &Grant, live: bool) -> Value {
+    let actions = grant.portion.questions.iter();
+    let actions: Vec<String> = actions.map(|one| line(&one.action)).collect();
     json!({
         "grant": grant.id().to_string(),
         "task": grant.item.task(),
         "root": grant.item.root(),
-        "live": grant.is_live(now),
+        "live": live,
         "hours": grant.hours,
         "from_ms": grant.from_ms,
         "until_ms": grant.until_ms,
         "by": grant.portion.decision.as_ref().map(|decision| &decision.by),
         "revoked": grant.portion.revoked,
         "bindings": grant.portion.questions.iter().map(|one| one.binding).collect::<Vec<_>>(),
-        "action": grant.item.first().map(|question| line(&question.action)),
+        "action": actions.first(),
+        "actions": actions,
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod decide;
 pub(super) mod list;
+pub(super) mod meant;
 pub(super) mod show;
 
 use clap::{Args, Subcommand};

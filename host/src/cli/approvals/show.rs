@@ -4,24 +4,26 @@
 //! What the agent chose (the action, its reason, names in it) is escaped, so that it cannot move
 //! the cursor or look like ours, and its words are marked as such.
 
+mod words;
+
 use std::fmt::Write;
 
 use clap::Args;
-use policy::action::{Act, Action};
-use policy::approval::item::{Comment, Decision, Speaker, Subject, Vote};
+use policy::action::Action;
+use policy::approval::item::{Comment, Decision, Risk, Speaker, Subject, Vote, line};
 use policy::approval::similar::Similar;
-use policy::approval::{Event, Item, ItemId, Person, Portion, Question, Reach, Store, desk};
-use policy::blast::Blast;
-use policy::effects::word::UNKNOWN;
-use policy::effects::{Effect, Target};
+use policy::approval::{Event, Item, ItemId, Person, Planned, Portion, Question, Store, desk};
+use policy::effects::Effect;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::list::{between, failed, percent};
+use super::meant::Meant;
 use crate::approvals::{Approvals, ApprovalsError, now_ms, who};
 use crate::cli::{CliError, say};
 use crate::folders::Folders;
 use crate::text::escaped;
+use words::{blast, block, effect, kebab, name, quoted, reach, what};
 
 /// Lines of one text, and effects of one action, that are shown; `--json` has all.
 const LINES: usize = 200;
@@ -104,44 +106,34 @@ impl Page {
 }
 
 /// All of it, in lines of a title of [`TITLE`] columns and what stands under it; nothing in them
-/// moves the cursor.
+/// moves the cursor. What is to be decided stands first, since a screen may have no room for more:
+/// the actions with their risk and effects, then what else helps, then what was decided before.
 pub(in crate::cli) fn text(item: &Item, now: u64) -> String {
     let mut page = Page::default();
     head(&mut page, item, now);
-    let many = item.portions().len() > 1;
-    for (at, portion) in item.portions().iter().enumerate() {
-        if many {
-            page.gap();
-            let number = at.saturating_add(1);
-            page.line("PART", &format!("{number}, {}", standing(portion)));
-            page.lines("adds", portion.added.iter().map(reach));
+    let parts = item.portions();
+    let mut parts = parts.iter().enumerate().map(|(at, part)| (at + 1, part));
+    let last = parts.next_back();
+    let many = parts.len() > 0;
+    if let Some((number, part)) = last {
+        part_head(&mut page, (number, part), many);
+        let lines = Meant::of(item).lines();
+        if lines.len() > 1 {
+            let count = format!("{} actions at once:", lines.len());
+            page.lines("TOGETHER", std::iter::once(count).chain(lines));
         }
-        for question in &portion.questions {
-            page.gap();
-            ask(&mut page, question, now);
-        }
-        page.lines("yes", portion.votes.iter().map(|vote| yes(vote, now)));
-        page.lines(
-            "decided",
-            portion.decision.iter().map(|it| decided(it, now)),
-        );
-        let revoked = portion.revoked.iter();
-        page.lines(
-            "revoked",
-            revoked.map(|it| {
-                format!(
-                    "by {}, {} ago",
-                    name(it.by.as_str()),
-                    between(it.at_ms, now)
-                )
-            }),
-        );
+        asks(&mut page, part);
+        plans(&mut page, part);
+        comments(&mut page, item.comments(), now);
+        details(&mut page, part, now);
     }
-    if !item.comments().is_empty() {
-        page.gap();
-    }
-    for comment in item.comments() {
-        page.lines("comment", said(comment, now));
+    page.gap();
+    origin(&mut page, item, now);
+    for (number, part) in parts {
+        part_head(&mut page, (number, part), many);
+        asks(&mut page, part);
+        plans(&mut page, part);
+        details(&mut page, part, now);
     }
     page.0
 }
@@ -154,13 +146,25 @@ fn head(page: &mut Page, item: &Item, now: u64) {
         "state",
         &match waits {
             Some(portion) => {
-                let missing = super::decide::waits(item.missing(portion));
+                let begun = !portion.votes.is_empty();
+                let missing = super::decide::waits(item.missing(portion), begun);
                 let left = between(now, portion.deadline_ms);
                 format!("{state}, {missing}; a no in {left} if nobody answers")
             }
             None => state.to_string(),
         },
     );
+    if let Subject::Flood { asks } = item.subject() {
+        let text = format!(
+            "{asks} asks were too many and the task is paused. Approving lets it go on and allows \
+             no action; below is the one that was too much."
+        );
+        page.line("FLOOD", &text);
+    }
+}
+
+/// Whose it is.
+fn origin(page: &mut Page, item: &Item, now: u64) {
     let started = item
         .requester()
         .map(|by| format!(", started by {}", name(by.as_str())));
@@ -173,28 +177,30 @@ fn head(page: &mut Page, item: &Item, now: u64) {
         more => format!(", and {more} more times since"),
     };
     page.line("asked", &format!("{asked} ago{joined}"));
-    if let Subject::Flood { asks } = item.subject() {
-        let text = format!(
-            "{asks} asks were too many and the task is paused. Approving lets it go on and allows \
-             no action; below is the one that was too much."
-        );
-        page.line("FLOOD", &text);
+}
+
+fn part_head(page: &mut Page, (number, part): (usize, &Portion), many: bool) {
+    if many {
+        page.gap();
+        page.line("PART", &format!("{number}, {}", standing(part)));
     }
 }
 
-fn ask(page: &mut Page, question: &Question, now: u64) {
+/// The actions of a part, each with what a person decides by.
+fn asks(page: &mut Page, part: &Portion) {
+    for question in &part.questions {
+        page.gap();
+        ask(page, question);
+    }
+}
+
+fn ask(page: &mut Page, question: &Question) {
     let action = &question.action;
     page.lines("ACTION", what(&action.act));
-    let folder = action
-        .cwd
-        .as_deref()
-        .map_or("the workspace".to_owned(), quoted);
-    page.line("in", &folder);
-    if !action.env.is_empty() {
-        let names: Vec<String> = action.env.iter().map(|name| escaped(name)).collect();
-        page.line("environment", &names.join(" "));
+    if !question.why.is_empty() {
+        page.line("because", &name(&question.why));
     }
-    page.lines("why", reason(action));
+    page.line("risk", &risk(&question.risk));
     let mut effects: Vec<&Effect> = question.analysis.effects.iter().collect();
     effects.sort_by_key(|effect| std::cmp::Reverse(effect.harm));
     page.lines("effects", effects.into_iter().map(effect));
@@ -203,125 +209,126 @@ fn ask(page: &mut Page, question: &Question, now: u64) {
         "hard",
         findings.map(|found| format!("{}: {}", kebab(&found.hard), name(&found.text))),
     );
+    page.lines("why", reason(action, question.plan.is_some()));
+    let folder = action
+        .cwd
+        .as_deref()
+        .map_or("the workspace".to_owned(), quoted);
+    page.line("in", &folder);
+}
+
+/// As `ampoule policy check` says it: what is compared with where asking begins is its upper end.
+fn risk(risk: &Risk) -> String {
+    let Some(mean) = risk.basis_points else {
+        return "not estimated".to_owned();
+    };
+    let upper = risk.upper.map(|bps| format!(", at most {}", percent(bps)));
+    let from = risk
+        .asked_from
+        .map(|bps| format!("; asked about from {}", percent(bps)));
+    let (upper, from) = (upper.unwrap_or_default(), from.unwrap_or_default());
+    format!("{}{upper}{from}", percent(mean))
+}
+
+/// The plans that actions of a part are steps of, each once.
+fn plans(page: &mut Page, part: &Portion) {
+    let mut told: Vec<&Planned> = Vec::new();
+    for plan in part.questions.iter().filter_map(|one| one.plan.as_ref()) {
+        if !told.contains(&plan) {
+            page.gap();
+            self::plan(page, plan);
+            told.push(plan);
+        }
+    }
+}
+
+fn plan(page: &mut Page, plan: &Planned) {
+    let count = plan.steps.len().saturating_add(plan.more);
+    let asked = plan.steps.iter().filter(|step| step.asks).count();
+    page.line(
+        "PLAN",
+        &format!("{count} steps, {asked} of them asked about"),
+    );
+    if !plan.goal.trim().is_empty() {
+        page.lines("goal", words(&plan.goal));
+    }
+    match plan.reasoning.trim() {
+        "" => page.line("reasoning", "the agent gives none"),
+        _ => page.lines("reasoning", words(&plan.reasoning)),
+    }
+    let steps = plan.steps.iter().enumerate();
+    let steps = steps.map(|(at, step)| {
+        let verdict = if step.asks { "ask" } else { "allowed" };
+        format!("{:<3} {verdict:<8} {}", at + 1, name(&step.action))
+    });
+    let more = (plan.more > 0).then(|| format!("… and {} more", plan.more));
+    page.lines("steps", steps.chain(more));
+}
+
+fn comments(page: &mut Page, comments: &[Comment], now: u64) {
+    if !comments.is_empty() {
+        page.gap();
+    }
+    for comment in comments {
+        page.lines("comment", said(comment, now));
+    }
+}
+
+/// What else is known of a part's actions, and who said what of them.
+fn details(page: &mut Page, part: &Portion, now: u64) {
+    for question in &part.questions {
+        page.gap();
+        if part.questions.len() > 1 {
+            page.line("OF", &name(&line(&question.action)));
+        }
+        detail(page, question, now);
+    }
+    page.lines("adds", part.added.iter().map(reach));
+    page.lines("yes", part.votes.iter().map(|vote| yes(vote, now)));
+    page.lines("decided", part.decision.iter().map(|it| decided(it, now)));
+    let revoked = part.revoked.iter();
+    page.lines(
+        "revoked",
+        revoked.map(|it| {
+            let (by, ago) = (name(it.by.as_str()), between(it.at_ms, now));
+            format!("by {by}, {ago} ago")
+        }),
+    );
+}
+
+fn detail(page: &mut Page, question: &Question, now: u64) {
+    let action = &question.action;
+    page.lines("reaches", blast(&question.blast));
+    page.lines("safer", question.safer().into_iter().map(name));
+    let drivers = question.risk.drivers.iter();
+    page.lines("drivers", drivers.map(|driver| name(driver)));
+    page.lines("before", before(&question.similar, now));
+    page.lines("policies", question.policies.iter().map(|id| name(id)));
     let scripts = question.analysis.scripts.iter();
     page.lines(
         "scripts",
         scripts.map(|one| format!("{}  {}", name(&one.path), name(&one.digest))),
     );
-    page.lines("reaches", blast(&question.blast));
-    let bps = question.risk.basis_points;
-    page.line(
-        "risk",
-        &bps.map_or_else(|| "not estimated".to_owned(), percent),
-    );
-    page.lines("", question.risk.drivers.iter().map(|driver| name(driver)));
-    page.lines("safer", question.safer().into_iter().map(name));
-    page.lines("before", before(&question.similar, now));
-    page.lines("policies", question.policies.iter().map(|id| name(id)));
+    if !action.env.is_empty() {
+        let names: Vec<String> = action.env.iter().map(|name| escaped(name)).collect();
+        page.line("environment", &names.join(" "));
+    }
     page.line("binding", &question.binding.to_string());
 }
 
-/// What exactly, in the form that is bound.
-fn what(act: &Act) -> Vec<String> {
-    let words = |words: &[String]| {
-        words
-            .iter()
-            .map(|word| quoted(word))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let body = |text: Option<&str>| text.map(block).unwrap_or_default();
-    let (first, more) = match act {
-        Act::Exec(argv) => (format!("exec {}", words(argv)), Vec::new()),
-        Act::Shell(text) => ("shell".to_owned(), block(text)),
-        Act::Write(write) => {
-            let first = format!("write {}", quoted(&write.path));
-            (first, body(write.content.as_deref()))
-        }
-        Act::Patch(diff) => ("patch".to_owned(), block(diff)),
-        Act::Delete(paths) => (format!("delete {}", words(paths)), Vec::new()),
-        Act::Request(request) => {
-            let first = format!("request {} {}", name(&request.method), name(&request.url));
-            (first, body(request.body.as_deref()))
-        }
-        Act::Install(install) => {
-            let first = format!(
-                "install {} {}",
-                name(&install.manager),
-                words(&install.packages)
-            );
-            (first, Vec::new())
-        }
-    };
-    std::iter::once(first).chain(more).collect()
+/// Why the agent wants it. What a plan is for stands with the plan.
+fn reason(action: &Action, planned: bool) -> Vec<String> {
+    match &action.reason {
+        Some(reason) => words(reason),
+        None if planned => Vec::new(),
+        None => vec!["the agent gives no reason".to_owned()],
+    }
 }
 
-fn reason(action: &Action) -> Vec<String> {
-    let Some(reason) = &action.reason else {
-        return vec!["the agent gives no reason".to_owned()];
-    };
+fn words(text: &str) -> Vec<String> {
     let mut lines = vec!["(the agent's words)".to_owned()];
-    lines.extend(block(reason));
+    lines.extend(block(text));
     lines
-}
-
-/// Lines of a text that is not ours, each marked.
-fn block(text: &str) -> Vec<String> {
-    text.split('\n')
-        .map(|line| format!("| {}", name(line)))
-        .collect()
-}
-
-fn effect(effect: &Effect) -> String {
-    let via = match effect.via.as_slice() {
-        [] => String::new(),
-        via => format!(", in {}", name(&via.join(", "))),
-    };
-    format!(
-        "{:<8} {:<12} {}: {} ({}{via})",
-        kebab(&effect.harm),
-        kebab(&effect.kind),
-        target(&effect.target),
-        name(&effect.why),
-        name(&effect.rule)
-    )
-}
-
-fn reach(reach: &Reach) -> String {
-    let (harm, kind) = (kebab(&reach.harm), kebab(&reach.kind));
-    format!("{harm:<8} {kind:<12} {}", target(&reach.target))
-}
-
-fn target(target: &Target) -> String {
-    match target {
-        Target::Path(path, place) => {
-            let secret = if place.secret { ", holds secrets" } else { "" };
-            let startup = if place.startup { ", runs later" } else { "" };
-            format!("{} ({}{secret}{startup})", quoted(path), kebab(&place.area))
-        }
-        Target::Host(host) => name(host),
-        Target::Resource(kind, resource) => format!("{} {}", name(kind), quoted(resource)),
-        Target::Package(text) | Target::Program(text) | Target::System(text) => quoted(text),
-        Target::Nothing => "nothing in particular".to_owned(),
-    }
-}
-
-fn blast(value: &Value) -> Vec<String> {
-    let plain = |value: &Value| match value {
-        Value::String(text) => name(text),
-        other => name(&other.to_string()),
-    };
-    if let Ok(Some(counted)) = serde_json::from_value::<Option<Blast>>(value.clone()) {
-        // A stored item may hold what we did not write.
-        return counted.summary().iter().map(|line| escaped(line)).collect();
-    }
-    match value {
-        Value::Null => vec!["not counted".to_owned()],
-        Value::Object(fields) => (fields.iter())
-            .map(|(key, value)| format!("{}: {}", name(key), plain(value)))
-            .collect(),
-        other => vec![plain(other)],
-    }
 }
 
 fn before(similar: &Similar, now: u64) -> Vec<String> {
@@ -393,51 +400,4 @@ fn said(comment: &Comment, now: u64) -> Vec<String> {
     let mut lines = vec![format!("{by}, {} ago", between(comment.at_ms, now))];
     lines.extend(block(&comment.text));
     lines
-}
-
-/// Text that is not ours, in one line.
-fn name(text: &str) -> String {
-    escaped(&text.replace(UNKNOWN, "…"))
-}
-
-/// A word as a shell would have to be given it, so that `a b` is told from `a` and `b`, and a line
-/// break from a backslash and an n.
-fn quoted(word: &str) -> String {
-    let word = word.replace(UNKNOWN, "…");
-    let plain = |c: char| c.is_alphanumeric() || "_./:=@%+,-…".contains(c);
-    if escaped(&word) != word {
-        let inside = word.replace('\\', r"\\").replace('\'', r"\'");
-        return format!("$'{}'", escaped(&inside));
-    }
-    if !word.is_empty() && word.chars().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// As JSON calls it.
-fn kebab(value: &impl Serialize) -> String {
-    let value = json!(value);
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_told_apart_when_quoted() {
-        for (word, shown) in [
-            ("build/a.o", "build/a.o"),
-            ("größe", "größe"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("it's", r"'it'\''s'"),
-            (r"a\nb", r"'a\nb'"),
-            ("a\nb", r"$'a\nb'"),
-            ("a\\'\u{202e}", r"$'a\\\'\u{202e}'"),
-        ] {
-            assert_eq!(quoted(word), shown);
-        }
-    }
 }

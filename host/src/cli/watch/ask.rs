@@ -12,6 +12,9 @@ use super::panes::Lines;
 /// Columns and rows below which a question is as short as can be.
 const SMALL: (u16, u16) = (40, 10);
 
+/// Rows of a question beside the actions that it is about.
+const FRAME: usize = 6;
+
 /// What the keys do.
 const KEYS: [&str; 15] = [
     "Tab, h, l      another pane",
@@ -52,8 +55,8 @@ pub(super) fn lines(prompt: &Prompt, wrong: &str, (width, height): (u16, u16)) -
         texts.push(wrong.to_owned());
     }
     if !small {
-        let line = fit::plain(&prompt.target().line);
-        texts.insert(1, format!("  {line}"));
+        let actions = actions(&prompt.target().lines, usize::from(height));
+        texts.splice(1..1, actions);
         texts.insert(0, "━".repeat(columns));
     }
     let style = BOLD.fg(Color::Yellow);
@@ -72,6 +75,24 @@ pub(super) fn lines(prompt: &Prompt, wrong: &str, (width, height): (u16, u16)) -
     let over = lines.len().saturating_sub(usize::from(height));
     lines.drain(..over);
     lines
+}
+
+/// All that the answer holds for. Where they have no room it is said how many are left out: a yes
+/// would hold for those as well.
+fn actions(lines: &[String], height: usize) -> Vec<String> {
+    let room = height.saturating_sub(FRAME).max(1);
+    let (shown, left) = match lines.len() > room {
+        true => lines.split_at(room.saturating_sub(1)),
+        false => (lines, &[][..]),
+    };
+    let shown = shown.iter().map(|line| format!("  {}", fit::plain(line)));
+    let left = match left.len() {
+        0 => None,
+        left => Some(format!(
+            "  and {left} more actions, which have no room here"
+        )),
+    };
+    shown.chain(left).collect()
 }
 
 fn texts(prompt: &Prompt, small: bool) -> Vec<String> {

@@ -3,11 +3,15 @@
 
 use policy::approval::ItemId;
 use policy::approval::event::TEXT;
+use policy::approval::item::Subject;
 use policy::text::unprintable;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::model::{Model, Pane};
-use crate::cli::approvals::list::action;
+use crate::cli::approvals::meant::Meant;
+
+/// Characters of what stands in place of actions.
+const LINE: usize = 80;
 
 /// Digits of a number of hours.
 const DIGITS: usize = 4;
@@ -53,8 +57,8 @@ pub(super) struct Target {
     pub(super) id: ItemId,
     /// The revision that was on the screen.
     pub(super) revision: u32,
-    /// The action in a line.
-    pub(super) line: String,
+    /// Each action that the answer holds for, in a line.
+    pub(super) lines: Vec<String>,
     /// Whether the answer holds for that revision only.
     pub(super) decides_revision: bool,
     /// Lines of it that were not on the screen.
@@ -234,7 +238,11 @@ impl Model {
             self.message = "no approval waits".to_owned();
             return;
         };
-        let (id, revision, line) = (item.id().clone(), item.revision(), action(item));
+        let (id, revision) = (item.id().clone(), item.revision());
+        let lines = match item.subject() {
+            Subject::Action => Meant::of(item).lines(),
+            Subject::Flood { .. } => vec![Meant::of(item).line_of(LINE)],
+        };
         if !self.is_read() {
             self.focus = Pane::Page;
             self.message = format!("this is {id}; look at it, then press the key again");
@@ -248,7 +256,7 @@ impl Model {
             below: self.drawn.below,
             id,
             revision,
-            line,
+            lines,
             decides_revision,
         }));
     }

@@ -10,7 +10,8 @@ use super::fit;
 use super::model::{Listed, Model, Pane};
 use super::page::{self, Row};
 use super::story::{Deed, Mark};
-use crate::cli::approvals::list::{action, between, percent};
+use crate::cli::approvals::list::{between, percent};
+use crate::cli::approvals::meant::Meant;
 use crate::cli::approvals::show;
 use crate::cli::events::phrase::utc;
 
@@ -84,20 +85,23 @@ pub(super) fn tasks(model: &Model, columns: usize, rows: usize) -> (String, Line
 /// The approvals that wait.
 pub(super) fn approvals(model: &Model, columns: usize, rows: usize) -> (String, Lines) {
     let widths = match columns {
-        ALL.. => [8, 8, 4, 6],
-        SOME.. => [8, 8, 4, 0],
+        48.. => [8, 8, 4, 6],
+        // Whose it is says the list of tasks, too.
+        SOME.. => [8, 0, 4, 6],
         _ => [8, 0, 0, 0],
     };
+    let taken = widths.iter().filter(|width| **width > 0);
+    let rest = columns.saturating_sub(taken.map(|width| width + 1).sum::<usize>() + 2);
     let now = model.now_ms;
     let cells = |item: &Item| {
-        let risk = item.first().and_then(|question| question.risk.basis_points);
+        let meant = Meant::of(item);
         let late = item.last().map_or(now, |portion| portion.deadline_ms);
         let cells = [
             item.id().to_string(),
             item.task().to_owned(),
             between(now, late),
-            risk.map_or_else(|| "-".to_owned(), percent),
-            action(item),
+            meant.risk().map_or_else(|| "-".to_owned(), percent),
+            meant.line_of(rest),
         ];
         cells.map(|cell| fit::plain(&cell))
     };

@@ -213,7 +213,7 @@ fn an_approval_is_shown_with_all_that_a_person_needs() {
         "            | build is not needed",
         "what is only there is gone (rm:recursive)",
         "reaches     speaks to far.example",
-        "risk        42.3 %",
+        "risk        33.3 %, at most 42.3 %; asked about from 40.0 %",
         "deletes the only copy",
         "safer       git clean -n shows what would go",
         "before      of the like 0 approved, 0 denied, 0 not answered",
@@ -348,6 +348,84 @@ fn what_changed_between_the_look_and_the_yes_is_not_decided() {
     assert_eq!(stage.press("ay"), Some(yes));
 }
 
+/// An item of which one part was approved and two actions wait.
+fn stage_of_parts(width: u16, height: u16) -> Stage {
+    let mut stage = Stage::new(width, height);
+    let put_one = |stage: &Stage, name: &str, path: &str, upper| {
+        let mut one = ask(name, path);
+        one.root = "root".into();
+        one.question.risk.upper = Some(upper);
+        one.question.action.env = vec!["LONG_NAME".to_owned(); 40];
+        put(&stage.approvals, &one)
+    };
+    put_one(&stage, "aaaa", "build", 4230);
+    let yes = Command::Approve {
+        id: id("aaaa"),
+        seen: 1,
+        hours: None,
+    };
+    stage.desk().perform(yes);
+    put_one(&stage, "bbbb", "src", 5000);
+    put_one(&stage, "cccc", "docs", 6100);
+    stage.look();
+    stage.model.focus = Pane::Page;
+    stage.model.now_ms += 1000;
+    stage
+}
+
+#[test]
+fn what_is_to_be_decided_is_on_the_screen_and_in_the_question() {
+    let mut stage = stage_of_parts(80, 24);
+    let screen = stage.screen();
+    for part in [
+        "61.0 % rm -r src +1 more",
+        "2 actions at once:",
+        "PART        2, to be decided",
+        "            | rm -r src",
+        "at most 50.0 %; asked about from 40.0 %",
+    ] {
+        assert!(screen.contains(part), "{part} is not on\n{screen}");
+    }
+    stage.press("a");
+    let screen = stage.screen();
+    let asked = "Approve aaaa, revision 3, once?\n  rm -r src\n  rm -r docs\n";
+    assert!(screen.contains(asked), "{screen}");
+    // One that waits alone has its effects there, too.
+    let mut alone = Stage::with(80, 24, &["aaaa"]);
+    let screen = alone.screen();
+    assert!(screen.contains("effects     high     delete"), "{screen}");
+}
+
+#[test]
+fn a_question_that_has_no_room_for_all_its_actions_says_so() {
+    let mut stage = stage_of_parts(80, 24);
+    for n in 0..6 {
+        let mut one = ask(&format!("d{n}"), &format!("dir{n}"));
+        one.root = "root".into();
+        put(&stage.approvals, &one);
+    }
+    stage.look();
+    stage.model.now_ms += 1000;
+    stage.size = (80, 12);
+    stage.press("a");
+    let screen = stage.screen();
+    let said = "and 3 more actions, which have no room here";
+    assert!(
+        screen.contains(said) && screen.contains("Approve aaaa"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn every_list_that_names_actions_has_their_risk() {
+    for (width, height) in [(120, 40), (100, 30), (80, 24)] {
+        let mut stage = stage_of_parts(width, height);
+        let screen = stage.screen();
+        assert!(screen.contains("61.0 % rm -r src"), "{width}\n{screen}");
+        assert!(screen.contains("+1 more"), "{width}\n{screen}");
+    }
+}
+
 #[test]
 fn a_key_does_not_decide_what_has_just_slid_under_it() {
     let mut stage = Stage::with(80, 24, &["aaaa", "bbbb"]);
@@ -360,6 +438,22 @@ fn a_key_does_not_decide_what_has_just_slid_under_it() {
     assert!(stage.screen().contains("bbbb"), "the other is selected");
     assert_eq!(stage.model.prompt, None);
     assert_eq!(item(&stage.approvals, &id("bbbb")).state(), State::Pending);
+}
+
+#[test]
+fn what_comes_by_itself_was_shown_to_nobody_until_a_key_selects_it() {
+    let mut stage = Stage::with(80, 24, &["aaaa"]);
+    assert!(!stage.model.is_chosen());
+    stage.press("j");
+    assert!(stage.model.is_chosen());
+    let mut more = ask("bbbb", "src");
+    more.root = "aaaa".into();
+    put(&stage.approvals, &more);
+    stage.look();
+    assert!(stage.screen().contains("aaaa revision 2, CHANGED from 1"));
+    assert!(!stage.model.is_chosen());
+    stage.press("k");
+    assert!(stage.model.is_chosen());
 }
 
 #[test]
@@ -439,21 +533,6 @@ fn actions_have_their_verdicts_and_what_people_said() {
         "{screen}"
     );
     assert!(!screen.contains(" ASK "), "{screen}");
-}
-#[test]
-fn what_comes_by_itself_was_shown_to_nobody_until_a_key_selects_it() {
-    let mut stage = Stage::with(80, 24, &["aaaa"]);
-    assert!(!stage.model.is_chosen());
-    stage.press("j");
-    assert!(stage.model.is_chosen());
-    let mut more = ask("bbbb", "src");
-    more.root = "aaaa".into();
-    put(&stage.approvals, &more);
-    stage.look();
-    assert!(stage.screen().contains("aaaa revision 2, CHANGED from 1"));
-    assert!(!stage.model.is_chosen());
-    stage.press("k");
-    assert!(stage.model.is_chosen());
 }
 
 #[test]
