@@ -170,6 +170,7 @@ impl<'a> Task<'a> {
     fn run(mut self, begin: &Begin) -> io::Result<()> {
         let served = self.serve(begin);
         self.over = true;
+        self.last_words();
         self.hear();
         self.asks.withdraw_all(|_| true, "its task ended");
         let gone = || {
@@ -297,6 +298,17 @@ impl<'a> Task<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How the supervisor said that the task ended. One that is gone when it is told something may
+    /// have said that before.
+    fn last_words(&mut self) {
+        while let Ok(Received::Some) = self.lines.receive(&self.socket, false) {}
+        while let Ok(Some(line)) = self.lines.take() {
+            if let ToLoop::Ended { code, reason } = line {
+                self.ended = Some((code, short(&reason)));
+            }
+        }
     }
 
     /// With what an approval for a root action stands.

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -73,7 +74,9 @@ impl OnTerminal {
         unlockpt(&controller).unwrap();
         let name = ptsname(&controller, Vec::new()).unwrap();
         let name = name.into_string().unwrap();
-        let open = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
+        // It is to be the command's, and not that of whoever runs the tests.
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let open = || Stdio::from(rustix::fs::open(&name, flags, Mode::empty()).unwrap());
         // Keys become signals only for the foreground of the terminal that controls it.
         let mut command = Command::new("setsid");
         command.arg("-c").arg(binary("ampoule")).args(words);
