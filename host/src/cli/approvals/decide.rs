@@ -103,8 +103,13 @@ impl Deny {
         let store = super::open(folders)?;
         let (id, by) = (store.find(&self.id)?, who().map_err(ApprovalsError::from)?);
         let item = desk::look(&store, &id, now_ms()).map_err(super::list::failed)?;
-        let seen = self.revision.map_or_else(|| seen(&item, &by), Ok)?;
-        let (seen, note) = (Some(seen), self.note);
+        let seen = match self.revision {
+            // Before anything was decided a no is one to all of it.
+            None if item.portions().len() == 1 => None,
+            None => Some(seen(&item, &by)?),
+            revision => revision,
+        };
+        let note = self.note;
         tell(deny(folders, &store, &id, No { by, seen, note })?, &id)?;
         Ok(0)
     }

@@ -183,6 +183,7 @@ fn part_head(page: &mut Page, (number, part): (usize, &Portion), many: bool) {
     if many {
         page.gap();
         page.line("PART", &format!("{number}, {}", standing(part)));
+        page.lines("adds", part.added.iter().map(reach));
     }
 }
 
@@ -283,7 +284,6 @@ fn details(page: &mut Page, part: &Portion, now: u64) {
         }
         detail(page, question, now);
     }
-    page.lines("adds", part.added.iter().map(reach));
     page.lines("yes", part.votes.iter().map(|vote| yes(vote, now)));
     page.lines("decided", part.decision.iter().map(|it| decided(it, now)));
     let revoked = part.revoked.iter();

@@ -162,6 +162,20 @@ fn what_changed_unseen_has_to_be_looked_at_first() {
     assert_eq!(stored(&folders, "aaaa").state(), State::Approved);
 }
 
+#[test]
+fn a_no_before_anything_was_decided_is_one_to_all_of_it() {
+    let (_dir, folders) = with_items(&[]);
+    let store = open(&folders).unwrap();
+    for (name, path) in [("aaaa", "build"), ("bbbb", "src")] {
+        let mut ask = ask(name, path);
+        ask.root = "root".into();
+        put(&store, &ask);
+    }
+    assert_eq!(stored(&folders, "aaaa").revision(), 2);
+    assert_eq!(run(&folders, "approvals deny aaaa"), Ok(0));
+    assert_eq!(stored(&folders, "aaaa").state(), State::Denied);
+}
+
 /// An item that was approved, and about which its root action asked more then.
 fn asked_after_a_yes() -> (tempfile::TempDir, Folders) {
     let (dir, folders) = with_items(&[]);
