@@ -25,6 +25,8 @@ fn answer(home: &Home, words: &[&str]) -> String {
     person(home, &["comment", &id, "is it kept elsewhere?"]);
     let commented = || events(home, "commented").len() > before;
     eventually("the comment is recorded", PATIENCE, commented);
+    // What was asked after an answer has to be seen first.
+    person(home, &["show", &id]);
     person(home, &[&words[..1], &[&id], &words[1..]].concat());
     id
 }
