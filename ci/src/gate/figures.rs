@@ -59,6 +59,15 @@ fn figure(mut runs: Vec<f64>) -> Option<Figure> {
     })
 }
 
+/// Of each figure the lower of two measurements.
+pub(super) fn better(one: &Figures, other: &Figures) -> Figures {
+    let lower = |(name, one): (&String, &Figure)| {
+        let other = other.get(name).filter(|other| other.median < one.median);
+        (name.clone(), *other.unwrap_or(one))
+    };
+    one.iter().map(lower).collect()
+}
+
 /// What is worse now than it was, a line each.
 pub(super) fn worse(was: &Figures, is: &Figures) -> Vec<String> {
     let mut lines = Vec::new();
@@ -186,6 +195,13 @@ mod tests {
         assert!(worse(&was, &figures(20.8, 0.3)).is_empty());
         assert!(worse(&was, &figures(5.0, 0.0)).is_empty());
         assert_eq!(worse(&was, &Figures::new()).len(), 1);
+    }
+
+    #[test]
+    fn of_two_measurements_the_better_counts() {
+        let (high, low) = (figures(20.8, 0.1), figures(20.3, 0.2));
+        assert_eq!(better(&high, &low), low);
+        assert_eq!(better(&low, &high), low);
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //! compared with; the promises of README hold under any. `cargo ci gate --write` measures and
 //! keeps the result, which belongs into the commit that made the difference.
 //!
+//! What became worse is measured once more. One processor runs all there is, the kernel's own work as
+//! well, so where a piece of half a millisecond falls depends on when the server was started, and
+//! the same programs give one or the other figure; a change that costs something costs it twice.
+//!
 //! On hardware KVM the benches report milliseconds and nothing fails: run them by hand.
 
 mod base;
@@ -73,7 +77,7 @@ pub(crate) fn run(write: bool) -> Result<bool> {
         binaries: setup::binaries(),
         data: data(),
     };
-    let (is, host) = measure(&current)?;
+    let (mut is, host) = measure(&current)?;
     let key = key(&host)?;
     let path = tools::root().join(KEPT);
     if write {
@@ -83,24 +87,18 @@ pub(crate) fn run(write: bool) -> Result<bool> {
         return Ok(true);
     }
     let kept: Value = serde_json::from_slice(&fs::read(&path)?).context(KEPT)?;
-    let mut lines = figures::broken(&is);
-    if kept["key"] == key {
-        lines.extend(compare(&figures::from_json(&kept["figures"]), &is));
-    } else {
-        println!("gate: the figures kept are of another key:");
-        println!("gate:   kept {}", kept["key"]);
-        println!("gate:   here {key}");
-        match base::build().and_then(|(commit, base)| Ok((commit, measure(&base)?.0))) {
-            Ok((commit, was)) => {
-                println!("gate: compared with commit {commit}, measured here");
-                lines.extend(compare(&was, &is));
-            }
-            Err(error) => {
-                println!(
-                    "gate: skipped the comparison, the commit before cannot be measured: {error:#}"
-                );
-            }
-        }
+    let was = was(&kept, &key);
+    let judged = |is: &Figures| {
+        let mut lines = figures::broken(is);
+        lines.extend(was.iter().flat_map(|was| compare(was, is)));
+        lines
+    };
+    let mut lines = judged(&is);
+    if !lines.is_empty() {
+        lines.iter().for_each(|line| println!("gate: {line}"));
+        println!("gate: once more, and the better of both counts");
+        is = figures::better(&is, &measure(&current)?.0);
+        lines = judged(&is);
     }
     for (name, figure) in &is {
         println!("gate: {name:<32} {:>10.3}", figure.median);
@@ -109,6 +107,28 @@ pub(crate) fn run(write: bool) -> Result<bool> {
         println!("gate: WORSE: {line}");
     }
     Ok(lines.is_empty())
+}
+
+/// What to compare with: the figures kept, or those of the commit before, measured here.
+fn was(kept: &Value, key: &Value) -> Option<Figures> {
+    if kept["key"] == *key {
+        return Some(figures::from_json(&kept["figures"]));
+    }
+    println!("gate: the figures kept are of another key:");
+    println!("gate:   kept {}", kept["key"]);
+    println!("gate:   here {key}");
+    match base::build().and_then(|(commit, base)| Ok((commit, measure(&base)?.0))) {
+        Ok((commit, was)) => {
+            println!("gate: compared with commit {commit}, measured here");
+            Some(was)
+        }
+        Err(error) => {
+            println!(
+                "gate: skipped the comparison, the commit before cannot be measured: {error:#}"
+            );
+            None
+        }
+    }
 }
 
 /// What became worse, and by which phase.
