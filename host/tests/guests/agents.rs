@@ -90,6 +90,12 @@ fn an_agent_that_says_what_it_will_do_is_told_and_does_it() {
     let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
     let task = start(&home, &workspace, HONEST);
+    asked(&home);
+    let id = home.tasks().pop().unwrap();
+    let seen = ["exec", &id, "--", "test", "-s", "/tmp/seen"];
+    eventually("it knows that it waits", PATIENCE, || {
+        home.ampoule(&seen).code == Some(0)
+    });
     let yes = answer(&home, &["approve", "--note", "it is in git"]);
     let no = answer(&home, &["deny", "--note", "never on a friday"]);
     let done = end(task);
