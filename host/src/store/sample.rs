@@ -20,7 +20,7 @@ pub(crate) fn task(outcome: Option<Outcome>) -> Task {
             cpus: 1,
             scratch_bytes: 1 << 20,
         },
-        ttl_ms: 1000,
+        ttl_ms: 600_000,
         grace_ms: 0,
         start_timeout_ms: None,
         debug_console: false,

@@ -4,31 +4,13 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::task::{End, Exit, Kind, Outcome, Resources, Spec, TaskId};
+use crate::task::{End, Exit, Kind, Outcome, Spec, TaskId};
 
 fn spec() -> Spec {
     Spec {
-        image: "base".into(),
-        workspace: None,
         argv: vec!["true".into()],
-        env: Vec::new(),
-        workdir: None,
-        user: None,
-        terminal: false,
         detached: false,
-        resources: Resources {
-            memory_mib: 128,
-            cpus: 1,
-            scratch_bytes: 1 << 20,
-        },
-        ttl_ms: 600_000,
-        grace_ms: 2000,
-        start_timeout_ms: None,
-        debug_console: false,
-        cold: false,
-        gating: Default::default(),
-        plan: None,
-        copy_of: None,
+        ..sample::task(None).spec
     }
 }
 

@@ -220,42 +220,16 @@ fn kill_process(pid: i32, is_meant: impl Fn() -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::State;
-    use crate::task::{Resources, Spec};
+    use crate::store::{State, sample};
 
     fn task(runtime: &Path, process: Option<Process>) -> Task {
         Task {
             id: "0000aaaa".parse().unwrap(),
-            state: State::Running,
             created_ms: 1000,
             deadline_ms: 603_000,
-            ended_ms: None,
             runtime: runtime.to_owned(),
-            spec: Spec {
-                image: "base".into(),
-                workspace: None,
-                argv: Vec::new(),
-                env: Vec::new(),
-                workdir: None,
-                user: None,
-                terminal: false,
-                detached: false,
-                resources: Resources {
-                    memory_mib: 64,
-                    cpus: 1,
-                    scratch_bytes: 1,
-                },
-                ttl_ms: 600_000,
-                grace_ms: 0,
-                start_timeout_ms: None,
-                debug_console: false,
-                cold: false,
-                gating: Default::default(),
-                plan: None,
-                copy_of: None,
-            },
             process,
-            outcome: None,
+            ..sample::task(None)
         }
     }
 
