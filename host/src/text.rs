@@ -28,6 +28,22 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
+/// Lines of JSON with each such character written as JSON has it (`\u202e`): the same values, and
+/// nothing for a terminal. JSON escapes the first 32 characters by itself, and no others.
+#[must_use]
+pub fn json(lines: &str) -> String {
+    let mut shown = String::with_capacity(lines.len());
+    for c in lines.chars() {
+        if unprintable(c) && !matches!(c, '\n' | '\t') {
+            let units = c.encode_utf16(&mut [0; 2]).to_vec();
+            shown.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +58,22 @@ mod tests {
     fn nothing_moves_the_cursor_or_turns_the_line() {
         let hostile = "a\u{1b}]0;x\u{7}\nampoule: ok\u{9b}2J\u{202e}b\u{2028}c";
         assert_eq!(printable(hostile), "a ]0;x  ampoule: ok 2J b c");
+    }
+
+    #[test]
+    fn json_says_the_same_and_nothing_to_a_terminal() {
+        let value = serde_json::json!({ "a\u{202e}": ["x\u{9b}2J\u{e0041}\u{1b}\n", "größe"] });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let shown = json(&text);
+            assert!(
+                !shown.chars().any(|c| unprintable(c) && c != '\n'),
+                "{shown}"
+            );
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+                value
+            );
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ use crate::supervise::orphans;
 use crate::supervise::task::TaskError;
 use crate::task::code;
 use crate::template::make as template_make;
-use crate::text::printable;
+use crate::text::{self, printable};
 
 /// What `--help` says of exit codes.
 const CODES: &str = "\
@@ -340,9 +340,9 @@ pub(crate) fn sweep(store: &Store, folders: &Folders) {
     }
 }
 
-/// Writes a line of data.
+/// Writes a line of data. Where it is JSON, what is in it may be a guest's.
 fn say(line: &str) -> Result<(), CliError> {
-    writeln!(io::stdout(), "{line}").map_err(CliError::io("cannot write to stdout"))
+    writeln!(io::stdout(), "{}", text::json(line)).map_err(CliError::io("cannot write to stdout"))
 }
 
 #[cfg(test)]
