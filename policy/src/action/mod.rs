@@ -131,18 +131,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads the JSON form.
+    /// Reads the JSON form, however many actions it has.
     ///
     /// # Errors
     /// In a line, what is wrong, and with which action if it is one of them.
     pub fn read(text: &str) -> Result<Self, String> {
         let read = serde_json::from_str(text).map_err(|error| (wrong_action(text), error));
-        let plan: Self = read.map_err(|(wrong, error)| match wrong {
+        read.map_err(|(wrong, error)| match wrong {
             Some(wrong) => wrong,
             None => error.to_string(),
-        })?;
-        plan.check()?;
-        Ok(plan)
+        })
     }
 
     /// Whether it has steps, and no more than people can read.
@@ -292,7 +290,6 @@ mod tests {
                 r#"{"goals":"x","actions":[{"shell":"ls"}]}"#,
                 "unknown field `goals`",
             ),
-            (r#"{"actions":[]}"#, "1 to 1000 actions"),
             (r#"{"actions":[{"shell":"ls"}"#, "EOF while parsing"),
         ] {
             let error = Plan::read(text).unwrap_err();

@@ -195,11 +195,11 @@ fn posture(text: &str) -> Result<Posture, String> {
     }
 }
 
-/// JSON from a file or stdin.
 fn action(text: &str) -> Result<Action, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
+/// JSON from a file or stdin.
 fn read<T>(path: &Path, what: &str, parse: fn(&str) -> Result<T, String>) -> Result<T, CliError> {
     let shown = path.display();
     let mut bytes = Vec::new();
