@@ -38,16 +38,6 @@ const FILES: Rlimit = Rlimit {
     current: Some(65_536),
     maximum: Some(524_288),
 };
-/// Core files would fill the scratch space; a task that wants them raises this, but for one that is
-/// gated: the kernel would write a file of which nobody was asked.
-const CORE: Rlimit = Rlimit {
-    current: Some(0),
-    maximum: None,
-};
-const NO_CORE: Rlimit = Rlimit {
-    current: Some(0),
-    maximum: Some(0),
-};
 
 /// All that the child needs, made before the clone.
 #[derive(Debug)]
@@ -278,7 +268,13 @@ fn limits(gated: bool) {
         let _ = rustix::io::write(&file, b"0");
     }
     let _ = setrlimit(Resource::Nofile, FILES);
-    let _ = setrlimit(Resource::Core, if gated { NO_CORE } else { CORE });
+    // Core files would fill the scratch space; a task that wants them raises this, but for one that
+    // is gated: the kernel would write a file of which nobody was asked.
+    let core = Rlimit {
+        current: Some(0),
+        maximum: gated.then_some(0),
+    };
+    let _ = setrlimit(Resource::Core, core);
     umask(Mode::from_raw_mode(0o022));
 }
 

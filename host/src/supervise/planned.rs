@@ -12,6 +12,7 @@ use policy::posture::Posture;
 use super::clients::Clients;
 use super::gate::{self, Gate, Said};
 use super::run::MAIN;
+use super::verdict;
 use crate::api::{self, Event, Request};
 use crate::gate::wire::Hold;
 use crate::poll::Interests;
@@ -181,9 +182,7 @@ impl Waiting {
 fn interrupted(signals: &Signals) -> Result<(), No> {
     while let Ok(Some(signal)) = signals.next() {
         if signal != libc::SIGWINCH {
-            let why = format!("interrupted by signal {signal} before it ran");
-            let signal = u8::try_from(signal).unwrap_or(0);
-            let code = code::SIGNAL.saturating_add(signal);
+            let (code, why) = verdict::interrupted(signal, "it");
             return Err((code, Kind::Interrupted, why));
         }
     }

@@ -135,11 +135,12 @@ pub fn exit_of(exited: &Exited) -> Exit {
     }
 }
 
-/// What a command returns that a signal came before, and a line about it.
+/// What a command returns that a signal came before, and a line about it, which says `what` never
+/// ran.
 #[must_use]
-pub fn interrupted(signal: i32) -> (u8, String) {
+pub fn interrupted(signal: i32, what: &str) -> (u8, String) {
     let signal = u8::try_from(signal).unwrap_or(0);
-    let detail = format!("interrupted by signal {signal} before the command ran");
+    let detail = format!("interrupted by signal {signal} before {what} ran");
     (code::SIGNAL.saturating_add(signal), detail)
 }
 
@@ -172,7 +173,7 @@ pub fn judge(facts: &Facts, terms: &Terms) -> Verdict {
             };
         }
         Some(Cause::Interrupted(signal)) => {
-            let (code, detail) = interrupted(*signal);
+            let (code, detail) = interrupted(*signal, "the command");
             return Verdict {
                 code,
                 exit: None,

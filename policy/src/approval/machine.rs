@@ -2,8 +2,8 @@
 //! How an item changes: an [`Event`] gives a [`Change`], or is [`Refused`] and changes nothing.
 //!
 //! What people approve is what they saw: whatever adds to a portion that waits takes back the
-//! votes it had, and an approval names the revision that was seen, as a no may. One no ends an item, and so
-//! does the deadline; from there no event leads to an approval.
+//! votes it had, and an approval names the revision that was seen, as a no may. One no ends an
+//! item, and so does the deadline; from there no event leads to an approval.
 
 use super::event::{
     COMMENTS, Change, Event, Extent, Missing, PORTIONS, QUESTIONS, Refused, TEXT, Yes,
@@ -148,12 +148,12 @@ impl Item {
         let (by, seen) = (&yes.by, yes.seen);
         self.fits(yes.note.as_deref())?;
         let (latency_ms, most) = (self.latency(by, now), self.rules.hours);
+        let fresh = self.is_revision(seen);
         let portion = self.waiting(now)?;
         if portion.votes.iter().any(|vote| vote.by == *by) {
             return Err(Refused::Twice { person: by.clone() });
         }
-        self.is_revision(seen)?;
-        let portion = self.waiting(now)?;
+        fresh?;
         let hours = match yes.extent {
             Extent::Hours(hours) if hours == 0 || hours > most => {
                 return Err(Refused::Hours { hours, most });

@@ -12,9 +12,10 @@
 //! ```
 //!
 //! Rooms: [`binding`] is what an approval binds, [`scope`] how far it reaches, [`item`] what a
-//! person sees, [`planned`] the plan it is a step of, [`event`] and [`machine`] how it changes, [`grant`] what an approval allows and for how long,
-//! [`root`] which item an ask belongs to, [`similar`] earlier decisions, [`store`] where items are
-//! kept, [`desk`] the few steps over a store that callers need.
+//! person sees, [`planned`] the plan it is a step of, [`event`] and [`machine`] how it changes,
+//! [`grant`] what an approval allows and for how long, [`root`] which item an ask belongs to,
+//! [`similar`] earlier decisions, [`store`] where items are kept, [`desk`] the few steps over a
+//! store that callers need.
 //!
 //! Time is a parameter, in milliseconds since 1970. A clock that goes back never makes an item
 //! younger than its last change.

@@ -4,7 +4,7 @@
 use policy::approval::event::Event;
 use policy::approval::{ItemId, desk};
 
-use super::{Asker, Asks, Case};
+use super::{Asker, Asks, Case, Waiting};
 use crate::approvals::now_ms;
 
 impl<S> Asks<S> {
@@ -23,11 +23,7 @@ impl<S> Asks<S> {
         if desk::act(store, item, &Event::Withdraw { why }, now_ms()).is_err() {
             return Vec::new();
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        let (gone, rest): (Vec<_>, Vec<_>) =
-            (waiting.into_iter()).partition(|one| one.item == *item);
-        self.waiting = rest;
-        self.rest();
+        let gone = self.take(|one| one.item == *item);
         gone.into_iter().map(|one| one.case).collect()
     }
 
@@ -44,14 +40,18 @@ impl<S> Asks<S> {
 
     /// All of a kind is gone.
     pub fn withdraw_all(&mut self, which: impl Fn(Asker) -> bool, why: &str) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let (gone, rest): (Vec<_>, Vec<_>) =
-            (waiting.into_iter()).partition(|one| which(one.case.asker));
-        self.waiting = rest;
-        for gone in gone {
+        for gone in self.take(|one| which(one.case.asker)) {
             self.let_go(&gone.item, why);
         }
+    }
+
+    /// Takes out what waits of a kind.
+    fn take(&mut self, which: impl Fn(&Waiting<S>) -> bool) -> Vec<Waiting<S>> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (gone, rest) = waiting.into_iter().partition(which);
+        self.waiting = rest;
         self.rest();
+        gone
     }
 
     /// Nobody need decide what nobody waits for.

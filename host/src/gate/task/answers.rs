@@ -9,7 +9,7 @@ use protocol::Kind;
 use protocol::actions::{self, Intent, Judged, Verdict};
 use serde_json::json;
 
-use super::super::asks::{Asked, Asker, Became, Case, PEOPLES, Waits, shown};
+use super::super::asks::{Asked, Asker, Became, Case, Decided, PEOPLES, Waits, shown};
 use super::super::court::{Ruling, short};
 use super::super::intent::{Read, read, text};
 use super::super::named::Named;
@@ -205,20 +205,7 @@ impl Task<'_> {
             self.commented(commented);
         }
         for decided in news.decided {
-            let state = decided.state.to_string();
-            let what = What::Decided {
-                approval: decided.approval.clone(),
-                state: state.clone(),
-                by: decided.by,
-                note: decided.note.clone(),
-            };
-            // The answers that follow are durable, and so is what comes before them.
-            self.book.note(Some(decided.root), what);
-            self.tell(&FromLoop::Decided {
-                approval: decided.approval,
-                state,
-                note: decided.note.as_deref().map(short),
-            });
+            self.decided(decided);
         }
         for asked in news.asked {
             if !self.over {
@@ -226,6 +213,32 @@ impl Task<'_> {
                 self.asked(asked);
             }
         }
+    }
+
+    /// Records and tells what became of an approval. The answers that follow are durable, and so is
+    /// what comes before them.
+    pub(super) fn decided(&mut self, decided: Decided) {
+        let Decided {
+            approval,
+            root,
+            state,
+            by,
+            note,
+        } = decided;
+        let state = state.to_string();
+        let told = FromLoop::Decided {
+            approval: approval.clone(),
+            state: state.clone(),
+            note: note.as_deref().map(short),
+        };
+        let what = What::Decided {
+            approval,
+            state,
+            by,
+            note,
+        };
+        self.book.note(Some(root), what);
+        self.tell(&told);
     }
 
     /// Looks again at what people approved: policies may have changed while they thought.

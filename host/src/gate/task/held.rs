@@ -18,7 +18,7 @@ use policy::verdict::Verdict as Decides;
 use protocol::Kind;
 use protocol::actions::{Act, Hold};
 
-use super::super::asks::Case;
+use super::super::asks::{Case, Decided};
 use super::super::court::{Ruling, short};
 use super::super::wire::{self, FromLoop, Waits};
 use super::Task;
@@ -70,29 +70,19 @@ impl Task<'_> {
         for (item, _) in pass {
             let cases = self.asks.release(&item, LOOSER);
             if let Some(first) = cases.first() {
-                self.released(&item, first.root);
+                self.decided(Decided {
+                    approval: item.to_string(),
+                    root: first.root,
+                    state: State::Withdrawn,
+                    by: Vec::new(),
+                    note: Some(LOOSER.to_owned()),
+                });
             }
             for case in cases {
                 let ruling = self.rules_now(&case.source);
                 self.decide(Case { ruling, ..case });
             }
         }
-    }
-
-    fn released(&mut self, item: &ItemId, root: u64) {
-        let (approval, state) = (item.to_string(), State::Withdrawn.to_string());
-        let what = What::Decided {
-            approval: approval.clone(),
-            state: state.clone(),
-            by: Vec::new(),
-            note: Some(LOOSER.to_owned()),
-        };
-        self.book.note(Some(root), what);
-        self.tell(&FromLoop::Decided {
-            approval,
-            state,
-            note: Some(LOOSER.to_owned()),
-        });
     }
 
     /// From now on the task is held so.

@@ -101,7 +101,7 @@ impl Supervisor<'_> {
         if !self.let_go(id) {
             return self.signal_command(id, signal);
         }
-        let (code, detail) = interrupted(i32::try_from(signal).unwrap_or(0));
+        let (code, detail) = interrupted(i32::try_from(signal).unwrap_or(0), "the command");
         self.clients
             .tell_about(id, &Event::Failed { code, detail }, None);
     }
