@@ -154,6 +154,10 @@ fn who_lets_a_task_go_on_need_not_answer_what_only_its_hold_asked() {
         guest.verdict(alone)
     };
     assert!(verdict.allow && !verdict.asked, "{verdict:?}");
+    // All of it has been looked at once the loop answers something else.
+    let id = guest.line(1, r#"{"status":true}"#);
+    let (_, status) = guest.answer(id);
+    assert_eq!(status["waits"][0]["approval"], second.as_str());
     assert_eq!(rig.item(&first).state(), State::Withdrawn);
     assert!(rig.item(&second).state().waits());
     rig.decide(&second, false);
