@@ -95,14 +95,8 @@ impl Door {
             add(Part::Listener, listener.as_fd(), PollFlags::IN);
         }
         for (number, client) in &self.clients {
-            let mut flags = PollFlags::empty();
-            if client.open.len() < MOST_OPEN {
-                flags |= PollFlags::IN;
-            }
-            if !client.outbox.is_empty() {
-                flags |= PollFlags::OUT;
-            }
-            add(Part::Client(*number), client.stream.as_fd(), flags);
+            let part = Part::Client(*number);
+            add(part, client.stream.as_fd(), client.interest());
         }
     }
 
@@ -205,6 +199,21 @@ impl Door {
 }
 
 impl Client {
+    /// What to wait for. That it is gone is told whatever is waited for.
+    fn interest(&self) -> PollFlags {
+        let mut flags = PollFlags::empty();
+        let has_room = self.open.len() < MOST_OPEN;
+        let has_lines = self.looked < self.inbox.len();
+        if has_room && !has_lines {
+            flags |= PollFlags::IN;
+        }
+        // Lines for which there was no room are taken once there is: it need not say more for that.
+        if !self.outbox.is_empty() || (has_room && has_lines) {
+            flags |= PollFlags::OUT;
+        }
+        flags
+    }
+
     fn turn(&mut self, flags: PollFlags) -> io::Result<Vec<Vec<u8>>> {
         self.flush()?;
         if !flags.intersects(!PollFlags::OUT) {
@@ -268,3 +277,11 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "test data has no hostile sizes"
+)]
+mod tests;

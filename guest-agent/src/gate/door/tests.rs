@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+use std::path::PathBuf;
+
+use rustix::event::{PollFd, Timespec, poll};
+
+use super::*;
+
+/// A door in a folder of its own, and the gate's part of serving it.
+struct Served {
+    door: Door,
+    socket: PathBuf,
+    /// What was said, the numbers from 1.
+    said: Vec<Declared>,
+    _dir: tempfile::TempDir,
+}
+
+impl Served {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("run/agent.sock");
+        Self {
+            door: Door::open(Some(&socket)),
+            socket,
+            said: Vec::new(),
+            _dir: dir,
+        }
+    }
+
+    fn connect(&mut self) -> UnixStream {
+        let client = UnixStream::connect(&self.socket).unwrap();
+        client.set_nonblocking(true).unwrap();
+        self.settle();
+        client
+    }
+
+    /// One turn of the gate's loop; whether anything was ready.
+    fn turn(&mut self) -> bool {
+        let (mut parts, mut fds) = (Vec::new(), Vec::new());
+        self.door.watch(&mut |part, fd, flags| {
+            parts.push(part);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        });
+        poll(&mut fds, Some(&Timespec::default())).unwrap();
+        let flags: Vec<_> = fds.iter().map(PollFd::revents).collect();
+        let ready = parts.into_iter().zip(flags);
+        let ready: Vec<_> = ready.filter(|(_, flags)| !flags.is_empty()).collect();
+        for (part, flags) in &ready {
+            if let Part::Listener = part {
+                if let Some(accepted) = self.door.accept() {
+                    self.door.add(accepted, 7);
+                }
+                continue;
+            }
+            for said in self.door.on(*part, *flags) {
+                let declared = Declared {
+                    id: self.said.len() as u64 + 1,
+                    root: said.root,
+                    json: said.line,
+                };
+                self.door.said(said.client, declared.clone());
+                self.said.push(declared);
+            }
+        }
+        !ready.is_empty()
+    }
+
+    /// Turns until nothing is ready, which a loop that spins never comes to.
+    fn settle(&mut self) {
+        assert!((0..1000).any(|_| !self.turn()), "it spins");
+    }
+
+    fn reply(&mut self, id: u64, json: &str, last: bool) {
+        let json = json.as_bytes().to_vec();
+        self.door.reply(&Reply { id, json, last });
+        self.settle();
+    }
+}
+
+/// What a client has to read by now; whether that is all there will be.
+fn read(client: &mut UnixStream) -> (String, bool) {
+    let (mut text, mut piece) = (String::new(), [0; 4096]);
+    loop {
+        match client.read(&mut piece) {
+            Ok(0) => return (text, true),
+            Ok(read) => text.push_str(std::str::from_utf8(&piece[..read]).unwrap()),
+            Err(e) if not_now(&e) => return (text, false),
+            Err(e) => panic!("{e}"),
+        }
+    }
+}
+
+#[test]
+fn lines_for_which_there_was_no_room_are_taken_once_there_is() {
+    let mut served = Served::new();
+    let mut client = served.connect();
+    let all = MOST_OPEN + 30;
+    client.write_all("{}\n".repeat(all).as_bytes()).unwrap();
+    served.settle();
+    assert_eq!(served.said.len(), MOST_OPEN);
+    for id in 1..=all as u64 {
+        served.reply(id, "{}", true);
+    }
+    assert_eq!(served.said.len(), all);
+    assert_eq!(read(&mut client), ("{}\n".repeat(all), false));
+}
