@@ -53,6 +53,8 @@ struct Client {
     /// So much of it has no line's end.
     looked: usize,
     outbox: Vec<u8>,
+    /// It says nothing more, and reads what it is answered.
+    has_said_all: bool,
     /// What waits for the host, by number.
     open: BTreeMap<u64, Declared>,
 }
@@ -109,7 +111,7 @@ impl Door {
                     return Vec::new();
                 };
                 match client.turn(flags) {
-                    Ok(lines) => {
+                    Ok(lines) if !lines.is_empty() || !client.is_done() => {
                         let root = client.root;
                         let said = |line| Said {
                             client: number,
@@ -118,7 +120,7 @@ impl Door {
                         };
                         lines.into_iter().map(said).collect()
                     }
-                    Err(_) => {
+                    _ => {
                         self.forget(number);
                         Vec::new()
                     }
@@ -142,6 +144,7 @@ impl Door {
             inbox: Vec::new(),
             looked: 0,
             outbox: Vec::new(),
+            has_said_all: false,
             open: BTreeMap::new(),
         }))
     }
@@ -181,7 +184,8 @@ impl Door {
         let line = reply.json.split(|byte| *byte == b'\n').next();
         client.outbox.extend_from_slice(line.unwrap_or_default());
         client.outbox.push(b'\n');
-        if client.outbox.len() > MOST_WAITING || client.flush().is_err() {
+        let keeps = client.outbox.len() <= MOST_WAITING && client.flush().is_ok();
+        if !keeps || client.is_done() {
             self.forget(number);
         }
     }
@@ -204,7 +208,8 @@ impl Client {
         let mut flags = PollFlags::empty();
         let has_room = self.open.len() < MOST_OPEN;
         let has_lines = self.looked < self.inbox.len();
-        if has_room && !has_lines {
+        // The end of what it says would be told for ever.
+        if has_room && !has_lines && !self.has_said_all {
             flags |= PollFlags::IN;
         }
         // Lines for which there was no room are taken once there is: it need not say more for that.
@@ -221,7 +226,12 @@ impl Client {
         }
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            // POLLHUP: both ways are closed (unix_poll of net/unix/af_unix.c). Without it only the
+            // way here is, as after `nc -N`, and it still reads.
+            Ok(0) if flags.intersects(PollFlags::HUP | PollFlags::ERR) => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(0) => self.has_said_all = true,
             Ok(read) => self
                 .inbox
                 .extend_from_slice(piece.get(..read).unwrap_or_default()),
@@ -252,6 +262,12 @@ impl Client {
             true => Err(io::ErrorKind::InvalidData.into()),
             false => Ok(lines),
         }
+    }
+
+    /// Whether nothing more is to be heard from it, nor to be told.
+    fn is_done(&self) -> bool {
+        let answered = self.open.is_empty() && self.outbox.is_empty();
+        self.has_said_all && answered && self.looked == self.inbox.len()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+use std::net::Shutdown;
 use std::path::PathBuf;
 
 use rustix::event::{PollFd, Timespec, poll};
@@ -103,4 +104,79 @@ fn lines_for_which_there_was_no_room_are_taken_once_there_is() {
     }
     assert_eq!(served.said.len(), all);
     assert_eq!(read(&mut client), ("{}\n".repeat(all), false));
+}
+
+fn ends(client: &UnixStream, how: Shutdown) {
+    client.shutdown(how).unwrap();
+}
+
+#[test]
+fn who_has_said_all_is_let_go_after_the_last_answer() {
+    let mut served = Served::new();
+    let mut client = served.connect();
+    client.write_all(b"{\"a\":1}\n{\"b\":2}\nhalf").unwrap();
+    ends(&client, Shutdown::Write);
+    served.settle();
+    assert_eq!(served.said.len(), 2);
+    served.reply(1, "asked", false);
+    served.reply(2, "two", true);
+    assert_eq!(read(&mut client), ("asked\ntwo\n".to_owned(), false));
+    served.reply(1, "one", true);
+    assert_eq!(read(&mut client), ("one\n".to_owned(), true));
+    assert!(served.door.clients.is_empty());
+    assert_eq!(served.door.gone(), [0; 0]);
+    // One that never says anything.
+    let mut silent = served.connect();
+    ends(&silent, Shutdown::Write);
+    served.settle();
+    assert_eq!(read(&mut silent), (String::new(), true));
+}
+
+#[test]
+fn who_has_said_all_is_answered_what_there_was_no_room_for() {
+    let mut served = Served::new();
+    let mut client = served.connect();
+    let all = MOST_OPEN + 30;
+    client.write_all("{}\n".repeat(all).as_bytes()).unwrap();
+    ends(&client, Shutdown::Write);
+    served.settle();
+    for id in 1..=all as u64 {
+        served.reply(id, "{}", true);
+    }
+    assert_eq!(read(&mut client), ("{}\n".repeat(all), true));
+}
+
+#[test]
+fn who_has_said_all_and_reads_slowly_is_let_go_when_all_is_written() {
+    let mut served = Served::new();
+    let mut client = served.connect();
+    client.write_all(b"{}\n{}\n{}\n{}\n").unwrap();
+    ends(&client, Shutdown::Write);
+    served.settle();
+    // More than a socket takes at once.
+    let long = "x".repeat(MOST_WAITING / 4);
+    for id in 1..=4 {
+        served.reply(id, &long, true);
+    }
+    assert_eq!(served.door.clients.len(), 1);
+    let (mut all, mut ended) = (String::new(), false);
+    while !ended {
+        let (text, end) = read(&mut client);
+        (all, ended) = (all + &text, end);
+        served.settle();
+    }
+    assert!(all == format!("{long}\n").repeat(4), "{}", all.len());
+}
+
+#[test]
+fn who_has_said_all_and_closes_is_gone() {
+    let mut served = Served::new();
+    let mut client = served.connect();
+    client.write_all(b"{}\n").unwrap();
+    ends(&client, Shutdown::Write);
+    served.settle();
+    assert_eq!(served.door.gone(), [0; 0]);
+    drop(client);
+    served.settle();
+    assert_eq!(served.door.gone(), [1]);
 }
