@@ -180,3 +180,31 @@ fn who_has_said_all_and_closes_is_gone() {
     served.settle();
     assert_eq!(served.door.gone(), [1]);
 }
+
+#[test]
+fn what_a_client_that_is_gone_asked_is_withdrawn_and_what_others_asked_stays() {
+    let mut served = Served::new();
+    let mut stays = served.connect();
+    stays.write_all(b"{}\n").unwrap();
+    for closes in [false, true] {
+        let mut client = served.connect();
+        client.write_all(b"{}\n{}\n{}\n").unwrap();
+        served.settle();
+        let last = served.said.len() as u64;
+        served.reply(last - 2, "{}", true);
+        match closes {
+            true => drop(client),
+            false => ends(&client, Shutdown::Both),
+        }
+        served.settle();
+        // What was answered is not among it, and it is told once.
+        assert_eq!(served.door.gone(), [last - 1, last]);
+        assert_eq!(served.door.gone(), [0; 0]);
+        // An answer that comes too late is nobody's.
+        served.reply(last, "late", true);
+    }
+    let open: Vec<u64> = served.door.declared().map(|said| said.id).collect();
+    assert_eq!(open, [1]);
+    served.reply(1, "{}", true);
+    assert_eq!(read(&mut stays), ("{}\n".to_owned(), false));
+}
