@@ -15,12 +15,26 @@ use std::path::Path;
 
 use protocol::actions::{Declared, Reply};
 use rustix::event::PollFlags;
+use rustix::io::ioctl_fionread;
 use rustix::net::sockopt::socket_peercred;
 
+use crate::clock;
 use crate::link::not_now;
 
 /// Most programs that are connected at once.
 const MOST_CLIENTS: usize = 64;
+/// What one is told that goes to make room for another. It is about no line, so its number is 0.
+const MADE_ROOM: &str = concat!(
+    r#"{"id":0,"verdict":"error","text":"the gate has no room for more connections, and "#,
+    r#"nothing of this one waits; connect again","final":true}"#,
+    "\n"
+);
+/// What one is told that finds no room.
+const NO_ROOM: &str = concat!(
+    r#"{"id":0,"verdict":"error","text":"the gate has no room for more connections, and "#,
+    r#"something of each waits; try again later","final":true}"#,
+    "\n"
+);
 /// Longest line, the largest plan: what the frame to the host has room for.
 const LONGEST: usize = 1 << 20;
 /// What waits for a program that does not read; then it is let go.
@@ -53,6 +67,8 @@ struct Client {
     /// So much of it has no line's end.
     looked: usize,
     outbox: Vec<u8>,
+    /// When it said something, or was told something.
+    heard_ns: u64,
     /// It says nothing more, and reads what it is answered.
     has_said_all: bool,
     /// What waits for the host, by number.
@@ -91,14 +107,13 @@ impl Door {
     }
 
     pub(crate) fn watch<'a>(&'a self, add: &mut dyn FnMut(Part, BorrowedFd<'a>, PollFlags)) {
-        if let Some(listener) = &self.listener
-            && self.clients.len() < MOST_CLIENTS
-        {
-            add(Part::Listener, listener.as_fd(), PollFlags::IN);
-        }
         for (number, client) in &self.clients {
             let part = Part::Client(*number);
             add(part, client.stream.as_fd(), client.interest());
+        }
+        // After those that may have gone, and made room.
+        if let Some(listener) = &self.listener {
+            add(Part::Listener, listener.as_fd(), PollFlags::IN);
         }
     }
 
@@ -129,10 +144,14 @@ impl Door {
         }
     }
 
-    /// Whoever has connected.
+    /// Whoever has connected, if there is room.
     pub(crate) fn accept(&mut self) -> Option<Accepted> {
         let (stream, _) = self.listener.as_ref()?.accept().ok()?;
         stream.set_nonblocking(true).ok()?;
+        if !self.make_room() {
+            dismiss(&stream, NO_ROOM);
+            return None;
+        }
         let process = socket_peercred(&stream).map(|cred| cred.pid.as_raw_nonzero().get());
         Some(Accepted(Client {
             process: process
@@ -144,9 +163,27 @@ impl Door {
             inbox: Vec::new(),
             looked: 0,
             outbox: Vec::new(),
+            heard_ns: clock::now(),
             has_said_all: false,
             open: BTreeMap::new(),
         }))
+    }
+
+    /// Whether there is room for one more. Who has been silent longest makes it: else one program
+    /// that does nothing but connect would keep all others out.
+    fn make_room(&mut self) -> bool {
+        if self.clients.len() < MOST_CLIENTS {
+            return true;
+        }
+        let idle = self.clients.iter().filter(|(_, client)| client.is_idle());
+        let silent = idle.min_by_key(|(_, client)| client.heard_ns);
+        let Some(number) = silent.map(|(number, _)| *number) else {
+            return false;
+        };
+        if let Some(client) = self.clients.remove(&number) {
+            dismiss(&client.stream, MADE_ROOM);
+        }
+        true
     }
 
     /// Serves who has connected from now on.
@@ -184,6 +221,7 @@ impl Door {
         let line = reply.json.split(|byte| *byte == b'\n').next();
         client.outbox.extend_from_slice(line.unwrap_or_default());
         client.outbox.push(b'\n');
+        client.heard_ns = clock::now();
         let keeps = client.outbox.len() <= MOST_WAITING && client.flush().is_ok();
         if !keeps || client.is_done() {
             self.forget(number);
@@ -232,9 +270,11 @@ impl Client {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             Ok(0) => self.has_said_all = true,
-            Ok(read) => self
-                .inbox
-                .extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Ok(read) => {
+                let read = piece.get(..read).unwrap_or_default();
+                self.inbox.extend_from_slice(read);
+                self.heard_ns = clock::now();
+            }
             Err(e) if not_now(&e) => {}
             Err(e) => return Err(e),
         }
@@ -264,6 +304,12 @@ impl Client {
         }
     }
 
+    /// Whether nothing of it waits: no line, no part of one, here or not yet read, and no answer.
+    fn is_idle(&self) -> bool {
+        let nothing = self.open.is_empty() && self.inbox.is_empty() && self.outbox.is_empty();
+        nothing && matches!(ioctl_fionread(&self.stream), Ok(0))
+    }
+
     /// Whether nothing more is to be heard from it, nor to be told.
     fn is_done(&self) -> bool {
         let answered = self.open.is_empty() && self.outbox.is_empty();
@@ -280,6 +326,11 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Tells why, if that can be at once; nobody is waited for.
+fn dismiss(mut stream: &UnixStream, why: &str) {
+    let _ = stream.write(why.as_bytes());
 }
 
 /// Everybody may connect; the folder is root's, so nobody else can be there in its place.

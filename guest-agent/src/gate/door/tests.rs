@@ -208,3 +208,60 @@ fn what_a_client_that_is_gone_asked_is_withdrawn_and_what_others_asked_stays() {
     served.reply(1, "{}", true);
     assert_eq!(read(&mut stays), ("{}\n".to_owned(), false));
 }
+
+#[test]
+fn who_is_silent_longest_makes_room() {
+    let mut served = Served::new();
+    let mut clients: Vec<_> = (0..MOST_CLIENTS).map(|_| served.connect()).collect();
+    // It came first, and said something since.
+    clients[0].write_all(b"{}\n").unwrap();
+    served.settle();
+    served.reply(1, "{}", true);
+    let mut new = served.connect();
+    new.write_all(b"new\n").unwrap();
+    served.settle();
+    assert_eq!(served.said.last().unwrap().json, b"new");
+    for (at, client) in clients.iter_mut().enumerate() {
+        let wanted = match at {
+            0 => ("{}\n".to_owned(), false),
+            1 => (MADE_ROOM.to_owned(), true),
+            _ => (String::new(), false),
+        };
+        assert_eq!(read(client), wanted, "{at}");
+    }
+    assert_eq!(served.door.gone(), [0; 0]);
+}
+
+#[test]
+fn when_something_waits_of_each_the_new_one_is_refused() {
+    let mut served = Served::new();
+    let mut clients: Vec<_> = (0..MOST_CLIENTS).map(|_| served.connect()).collect();
+    let long = "x".repeat(MOST_WAITING - 1);
+    for (at, client) in clients.iter_mut().enumerate() {
+        client
+            .write_all([&b"{}\n"[..], b"{", b"{}\n"][at % 3])
+            .unwrap();
+        served.settle();
+        if at % 3 == 2 {
+            served.reply(served.said.len() as u64, &long, true);
+        }
+    }
+    // What it says is not read yet when the new one comes.
+    served.reply(1, "{}", true);
+    clients[0].write_all(b"more\n").unwrap();
+    let mut new = UnixStream::connect(&served.socket).unwrap();
+    assert!(served.door.accept().is_none());
+    let mut told = String::new();
+    new.read_to_string(&mut told).unwrap();
+    assert_eq!(told, NO_ROOM);
+    // Once one is answered there is room.
+    served.settle();
+    assert_eq!(served.said.last().unwrap().json, b"more");
+    served.reply(served.said.len() as u64, "{}", true);
+    let mut new = served.connect();
+    assert_eq!(read(&mut new), (String::new(), false));
+    let told = read(&mut clients[0]);
+    assert_eq!(told, (format!("{{}}\n{{}}\n{MADE_ROOM}"), true));
+    assert_eq!(served.door.clients.len(), MOST_CLIENTS);
+    assert_eq!(served.door.gone(), [0; 0]);
+}
