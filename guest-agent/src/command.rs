@@ -120,27 +120,33 @@ fn quoted(bytes: &[u8]) -> String {
 
 /// Says a line and shows the answers to it, to the last.
 fn talk(line: &str, json: bool) -> io::Result<u8> {
-    let mut socket = UnixStream::connect(SOCKET)?;
-    socket.write_all(line.as_bytes())?;
-    socket.write_all(b"\n")?;
+    talk_on(UnixStream::connect(SOCKET)?, line, json)
+}
+
+fn talk_on(mut socket: UnixStream, line: &str, json: bool) -> io::Result<u8> {
+    let said = socket.write_all(line.as_bytes());
+    // A gate that has no room says so and closes it, which may be before this is said.
+    let said = said.and_then(|()| socket.write_all(b"\n"));
     let mut answers = BufReader::new(socket);
     let mut code = 1;
     loop {
         let mut answer = String::new();
         if answers.read_line(&mut answer)? == 0 {
-            return Ok(code);
+            return said.map(|()| code);
         }
         let text = value(&answer, "text").unwrap_or_default();
         code = match value(&answer, "verdict").as_deref() {
             Some("allow" | "none") => 0,
             Some("ask") => 10,
             Some("deny") => 11,
+            // Of no line that was said: there was no room.
+            Some("error") if answer.starts_with("{\"id\":0,") => 1,
             Some("error") => 2,
             _ => 1,
         };
         match json {
             true => println!("{}", answer.trim_end()),
-            false if code == 2 => eprintln!("ampoule-agent: {text}"),
+            false if matches!(code, 1 | 2) => eprintln!("ampoule-agent: {text}"),
             false => println!("{text}"),
         }
         if answer.contains("\"final\":true") {
@@ -204,6 +210,18 @@ mod tests {
         let line = said(&["declare", path.to_str().unwrap()]).unwrap().unwrap();
         assert_eq!(line, "{\"declare\":{\"goal\": \"x\",  \"actions\": []} }");
         assert!(said(&["declare", "/nowhere/x"]).is_err());
+    }
+
+    #[test]
+    fn a_gate_that_has_no_room_is_no_answer() {
+        let (mut gate, client) = UnixStream::pair().unwrap();
+        gate.write_all(b"{\"id\":0,\"verdict\":\"error\",\"text\":\"no room\",\"final\":true}\n")
+            .unwrap();
+        drop(gate);
+        assert_eq!(talk_on(client, "{}", false).unwrap(), 1);
+        let (gate, client) = UnixStream::pair().unwrap();
+        drop(gate);
+        assert!(talk_on(client, "{}", false).is_err());
     }
 
     #[test]
