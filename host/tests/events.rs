@@ -10,6 +10,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use host::folders::Folders;
+use host::store::Store;
+use host::supervise::locks;
+use host::task::{End, Outcome};
+use serde_json::json;
+
 struct User {
     dir: tempfile::TempDir,
 }
@@ -39,6 +45,29 @@ impl User {
         self.add(&format!(
             "{{\"v\":1,\"n\":{n},\"at_ms\":1,\"kind\":\"note\",\"text\":\"t{n}\"}}\n"
         ));
+    }
+
+    /// A task that has a supervisor for as long as what is returned is kept.
+    fn runs(&self, id: &str) -> (Store, fs::File) {
+        let below = |name: &str| self.dir.path().join(name).join("ampoule");
+        let folders = Folders {
+            data: below("data"),
+            state: below("state"),
+            cache: below("cache"),
+            runtime: below("runtime"),
+            config: below("config"),
+        };
+        let spec = json!({
+            "image": "base", "argv": [], "env": [], "terminal": false, "detached": true,
+            "resources": {"memory_mib": 64, "cpus": 1, "scratch_bytes": 1},
+            "ttl_ms": 600_000, "grace_ms": 0, "debug_console": false,
+        });
+        let spec = serde_json::from_value(spec).unwrap();
+        let runtime = self.dir.path().join(id);
+        fs::create_dir(&runtime).unwrap();
+        let store = Store::open(&folders).unwrap();
+        store.insert(&id.parse().unwrap(), &spec, &runtime).unwrap();
+        (store, locks::take(&runtime, locks::SUPERVISOR).unwrap())
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -161,4 +190,71 @@ fn a_closed_pipe_ends_it_quietly_even_when_nothing_happens() {
     let mut child = user.command(&[]).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+fn who_follows_a_task_sees_it_to_its_end_and_no_longer() {
+    let user = User::new();
+    let event = |n: u64, task: &str, rest: &str| {
+        user.add(&format!(
+            "{{\"v\":1,\"n\":{n},\"at_ms\":1,\"task\":\"{task}\",{rest}}}\n"
+        ));
+    };
+    let (note, end) = (
+        "\"kind\":\"note\",\"text\":\"x\"",
+        "\"kind\":\"task-ended\",\"code\":0,\"reason\":\"exited\"",
+    );
+    let _supervisor = user.runs("aaaaaaaa");
+    event(1, "aaaaaaaa", note);
+    let follow = |words: &[&str]| {
+        let mut command = user.command(&["-f", "aaaa"]);
+        let mut child = command.args(words).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (child, lines)
+    };
+    let (mut all, mut lines) = follow(&[]);
+    let (mut some, some_lines) = follow(&["--kind", "note"]);
+    assert!(lines.next().unwrap().unwrap().contains("aaaaaaaa"));
+    // Another's end is not its own.
+    event(2, "bbbbbbbb", end);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(all.try_wait().unwrap().is_none());
+    event(3, "aaaaaaaa", end);
+    event(4, "bbbbbbbb", note);
+    assert_eq!(ended(&mut all).code(), Some(0));
+    assert_eq!(ended(&mut some).code(), Some(0));
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(rest.len() == 1 && rest[0].contains("exited"), "{rest:?}");
+    assert_eq!(some_lines.count(), 1);
+    // One that has ended already.
+    for (words, shown) in [(&[][..], 2), (&["-n", "1"], 1), (&["-n", "0"], 0)] {
+        let (mut child, lines) = follow(words);
+        assert_eq!(ended(&mut child).code(), Some(0), "{words:?}");
+        assert_eq!(lines.count(), shown, "{words:?}");
+    }
+}
+
+#[test]
+fn who_follows_a_task_whose_end_was_never_recorded_is_not_kept() {
+    let user = User::new();
+    for (n, task) in [(1, "aaaaaaaa"), (2, "bbbbbbbb")] {
+        user.add(&format!(
+            "{{\"v\":1,\"n\":{n},\"at_ms\":1,\"task\":\"{task}\",\"kind\":\"note\",\"text\":\"x\"}}\n"
+        ));
+    }
+    let (store, _supervisor) = user.runs("aaaaaaaa");
+    let mut child = user.command(&["-f", "aaaa"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("aaaaaaaa"));
+    let outcome = Outcome::new(0, End::exited());
+    store
+        .finish(&"aaaaaaaa".parse().unwrap(), &outcome)
+        .unwrap();
+    assert_eq!(ended(&mut child).code(), Some(0));
+    assert!(lines.next().is_none());
+    // What the store had of this one was removed.
+    let mut child = user.command(&["-f", "bbbb"]).spawn().unwrap();
+    assert_eq!(ended(&mut child).code(), Some(0));
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.count(), 1);
 }

@@ -15,9 +15,9 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{CliError, store, values};
-use crate::events::{self, Head, KINDS, Line, Place, Reader, Recorded, Text, VERSION};
+use crate::events::{self, Head, KINDS, Line, Place, Reader, Recorded, Text, VERSION, What};
 use crate::folders::Folders;
-use crate::store::{StoreError, now_ms};
+use crate::store::{Store, StoreError, now_ms};
 use crate::task::TaskId;
 
 /// How often a record that is followed is looked at.
@@ -32,6 +32,9 @@ const UNFINISHED: Duration = Duration::from_millis(25);
 /// How often it is looked at again.
 const LOOKS: usize = 4;
 
+/// An event of a task that has ended is recorded by then.
+const LATE_MS: i64 = 2000;
+
 /// Tasks that an ambiguous beginning is said to be of, at most.
 const CANDIDATES: usize = 6;
 
@@ -42,7 +45,7 @@ const WRITE: &str = "cannot write to stdout";
 /// Show what happened to tasks, the oldest first
 #[derive(Debug, Args)]
 pub(super) struct Events {
-    /// Go on with what happens from now on
+    /// Go on with what happens from now on; of a task, until it has ended
     #[arg(short, long)]
     follow: bool,
     /// Only events of these kinds, e.g. verdict,decided
@@ -89,7 +92,10 @@ impl Events {
             kinds: self.kind,
             since,
             recent: since.is_none(),
+            is_over: false,
         };
+        let follows_one = self.follow && filter.task.is_some();
+        let tasks = follows_one.then(|| Store::open(folders)).transpose()?;
         let mut reader = Reader::open(&path);
         if let Some(last) = self.last {
             go_to_last(&mut reader, &mut filter, last).map_err(CliError::io(READ))?;
@@ -100,18 +106,37 @@ impl Events {
             path: &path,
         };
         loop {
-            let looks = if self.follow { 1 } else { LOOKS };
+            // What is there by then is all there is.
+            let last = !self.follow || filter.is_over || is_long_over(tasks.as_ref(), &filter);
+            let looks = if last { LOOKS } else { 1 };
             let whole = read(&mut reader, looks, |line| view.show(line, &mut filter))?;
-            if !self.follow && !whole {
+            if last && !whole {
                 let torn = reader.torn();
                 torn.iter()
                     .try_for_each(|line| view.show(line, &mut filter))?;
             }
             view.out.flush().map_err(CliError::io(WRITE))?;
-            if !self.follow || nobody_reads_for_a_while() {
+            if last || (!filter.is_over && nobody_reads_for_a_while()) {
                 return Ok(0);
             }
         }
+    }
+}
+
+/// Whether the task asked for ended, or its record was removed, so long ago that no event of it is
+/// on its way: that it ended is not among them if its loop was killed before.
+fn is_long_over(tasks: Option<&Store>, filter: &Filter) -> bool {
+    let (Some(tasks), Some(task)) = (tasks, &filter.task) else {
+        return false;
+    };
+    match tasks.find(task) {
+        Ok(task) => {
+            let ended = task.ended_ms.unwrap_or(i64::MAX);
+            now_ms().saturating_sub(ended) > LATE_MS
+        }
+        Err(StoreError::Unknown(_)) => true,
+        // It is looked for again.
+        Err(_) => false,
     }
 }
 
@@ -155,6 +180,8 @@ struct Filter {
     since: Option<u64>,
     /// Whether the last line that has a time is recent enough: those without are as old.
     recent: bool,
+    /// The task asked for has ended, as far as was read, shown or not.
+    is_over: bool,
 }
 
 impl Filter {
@@ -163,6 +190,12 @@ impl Filter {
         let Some(head) = head(&line.text).filter(|head| head.v == VERSION) else {
             return self.recent;
         };
+        if let Text::Event(event) = &line.text
+            && matches!(event.what, What::TaskEnded { .. })
+            && self.task.is_some()
+        {
+            self.is_over |= head.task == self.task;
+        }
         self.recent = self.since.is_none_or(|since| head.at_ms >= since);
         let task = self.task.is_none() || head.task == self.task;
         let kind = self.kinds.is_empty() || self.kinds.contains(&head.kind);

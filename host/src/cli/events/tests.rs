@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::events::{Event, Events as Record, What};
+use crate::events::{Event, Events as Record};
 
 struct User {
     folders: Folders,
@@ -61,6 +61,7 @@ fn filter() -> Filter {
         kinds: Vec::new(),
         since: None,
         recent: true,
+        is_over: false,
     }
 }
 
