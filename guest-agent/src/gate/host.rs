@@ -95,6 +95,8 @@ impl Serve {
             Kind::Reply => {
                 let reply: Reply = frame.decode(Kind::Reply)?;
                 self.door.reply(&reply);
+                // It may not have been read, and then its program is let go.
+                self.tell_gone();
             }
             Kind::Grants => {
                 self.granted = Granted::default();

@@ -358,7 +358,7 @@ impl Serve {
     }
 
     /// Nobody need answer who has gone.
-    fn tell_gone(&mut self) {
+    pub(super) fn tell_gone(&mut self) {
         for id in self.door.gone() {
             self.say(Kind::Withdrawn, &Withdrawn { id });
         }
@@ -416,3 +416,6 @@ impl Serve {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
