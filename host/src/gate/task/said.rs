@@ -128,10 +128,8 @@ impl Said {
 
     /// A decision that a status is to tell.
     pub(super) fn lately(&mut self, line: String) {
-        // A shell tries what was refused it once more.
-        if self.lately.back() == Some(&line) {
-            return;
-        }
+        // What is refused is tried again, by a shell at once: it must not push out all the rest.
+        self.lately.retain(|other| *other != line);
         while self.lately.len() >= LATELY {
             self.lately.pop_front();
         }

@@ -240,7 +240,7 @@ fn a_long_plan_is_one_question() {
 #[test]
 fn a_status_says_what_waits_and_what_was_decided() {
     let dir = tempfile::tempdir().unwrap();
-    let (rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
     let whole = |guest: &mut Guest| {
         let id = guest.line(1, r#"{"status":true}"#);
         let (verdict, line) = guest.answer(id);
@@ -267,6 +267,28 @@ fn a_status_says_what_waits_and_what_was_decided() {
     let again = guest.run(1, &["rm", "-rf", "src"]);
     assert!(!guest.verdict(again).allow);
     assert_eq!(status(&mut guest), text);
+    // A yes is told as often as it is asked for, to whatever connection of the gate.
+    let seen = guest.run(2, &["rm", "-rf", "lib"]);
+    let approval = guest.asked(seen);
+    rig.decide(&approval, true);
+    assert!(guest.verdict(seen).allow);
+    let text = status(&mut guest);
+    assert!(text.contains("allowed: rm -rf lib"), "{text}");
+    assert!(text.contains("denied: rm -rf src"), "{text}");
+    for _ in 0..2 {
+        assert_eq!(status(&mut guest), text);
+    }
+    let mut guest = rig.guest();
+    assert_eq!(status(&mut guest), text);
+    // It is not lost among others that are tried over and over.
+    for _ in 0..8 {
+        for argv in [["rm", "-rf", "/"], ["rm", "-rf", "src"]] {
+            let seen = guest.run(1, &argv);
+            assert!(!guest.verdict(seen).allow);
+        }
+    }
+    let text = status(&mut guest);
+    assert!(text.contains("allowed: rm -rf lib"), "{text}");
     let line = whole(&mut guest);
     assert_eq!(
         (&line["posture"], &line["waits"]),
