@@ -12,10 +12,11 @@ use super::sys;
 
 /// `PATH_MAX`, with its nul.
 const LONGEST_PATH: usize = 4096;
-/// Never read across its end: what is mapped behind it is nobody's promise.
-const PAGE: u64 = 4096;
-/// Pages kept of one call.
-const MOST_PAGES: usize = 16;
+/// Read at once: a part of a page, never across its end, since what is mapped behind it is nobody's
+/// promise. The paths and lists of most calls take a few hundred bytes.
+const PART: u64 = 1024;
+/// Parts kept of one call.
+const MOST_PARTS: usize = 64;
 /// Most bytes of arguments and of names of the environment that are told. What is cut says so, and
 /// is judged by the host as that.
 const MOST_BYTES: usize = 256 * 1024;
@@ -28,47 +29,47 @@ pub(crate) struct Strings {
     pub(crate) cut: bool,
 }
 
-/// The memory of one process, as it was when a page of it was first read.
+/// The memory of one process, as it was when each part of it was first read.
 #[derive(Debug)]
 pub(crate) struct Memory {
     pid: u32,
-    pages: Vec<(u64, Vec<u8>)>,
+    parts: Vec<(u64, Vec<u8>)>,
 }
 
 impl Memory {
     pub(crate) fn of(pid: u32) -> Self {
         Self {
             pid,
-            pages: Vec::new(),
+            parts: Vec::new(),
         }
     }
 
-    /// What is mapped from an address to the end of its page. A string rarely crosses one, and the
-    /// arguments of a program mostly lie in one: a page is read once for all of them.
-    fn rest_of_page(&mut self, address: u64) -> Result<&[u8], Errno> {
-        let inside = address.checked_rem(PAGE).unwrap_or(0);
+    /// What is mapped from an address to the end of its part. The arguments of a program mostly lie
+    /// beside each other: a part is read once for all of them.
+    fn rest_of_part(&mut self, address: u64) -> Result<&[u8], Errno> {
+        let inside = address.checked_rem(PART).unwrap_or(0);
         let start = address.saturating_sub(inside);
-        let known = self.pages.iter().position(|(at, _)| *at == start);
+        let known = self.parts.iter().position(|(at, _)| *at == start);
         let known = match known {
             Some(known) => known,
             None => self.load(start)?,
         };
-        let page = self.pages.get(known).map(|(_, page)| page.as_slice());
+        let part = self.parts.get(known).map(|(_, part)| part.as_slice());
         let inside = usize::try_from(inside).unwrap_or(0);
-        page.and_then(|page| page.get(inside..)).ok_or(Errno::FAULT)
+        part.and_then(|part| part.get(inside..)).ok_or(Errno::FAULT)
     }
 
     fn load(&mut self, start: u64) -> Result<usize, Errno> {
-        let mut page = vec![0; usize::try_from(PAGE).unwrap_or(0)];
-        match sys::read_memory(self.pid, start, &mut page) {
-            Ok(read) if read == page.len() => {}
+        let mut part = vec![0; usize::try_from(PART).unwrap_or(0)];
+        match sys::read_memory(self.pid, start, &mut part) {
+            Ok(read) if read == part.len() => {}
             _ => return Err(Errno::FAULT),
         }
-        if self.pages.len() >= MOST_PAGES {
-            self.pages.clear();
+        if self.parts.len() >= MOST_PARTS {
+            self.parts.clear();
         }
-        self.pages.push((start, page));
-        Ok(self.pages.len().saturating_sub(1))
+        self.parts.push((start, part));
+        Ok(self.parts.len().saturating_sub(1))
     }
 
     /// A nul-terminated string of at most `most` bytes; whether it was cut there.
@@ -76,7 +77,7 @@ impl Memory {
         let mut text = Vec::new();
         let mut at = address;
         loop {
-            let rest = self.rest_of_page(at)?;
+            let rest = self.rest_of_part(at)?;
             let end = rest.iter().position(|byte| *byte == 0);
             text.extend_from_slice(rest.get(..end.unwrap_or(rest.len())).unwrap_or_default());
             at = at.saturating_add(u64::try_from(rest.len()).unwrap_or(u64::MAX));
@@ -103,7 +104,7 @@ impl Memory {
         let mut bytes = Vec::new();
         let mut at = address;
         while bytes.len() < len {
-            let rest = self.rest_of_page(at)?;
+            let rest = self.rest_of_part(at)?;
             let want = len.saturating_sub(bytes.len()).min(rest.len());
             bytes.extend_from_slice(rest.get(..want).unwrap_or_default());
             at = at.saturating_add(u64::try_from(want).unwrap_or(u64::MAX));
@@ -113,9 +114,47 @@ impl Memory {
 
     /// A word.
     pub(crate) fn word(&mut self, address: u64) -> Result<u64, Errno> {
+        if let Some(bytes) = self.rest_of_part(address)?.first_chunk() {
+            return Ok(u64::from_ne_bytes(*bytes));
+        }
         let bytes = self.bytes(address, 8)?;
         let bytes = bytes.first_chunk().ok_or(Errno::FAULT)?;
         Ok(u64::from_ne_bytes(*bytes))
+    }
+
+    /// Whether a string begins with these bytes, none of them a nul.
+    fn begins(&mut self, address: u64, with: &[u8]) -> Result<bool, Errno> {
+        for (at, wanted) in (address..).zip(with) {
+            if self.rest_of_part(at)?.first() != Some(wanted) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether any of a list of strings (envp) begins with these bytes, or there are more than
+    /// `most`.
+    pub(crate) fn any_begins(
+        &mut self,
+        address: u64,
+        most: usize,
+        with: &[u8],
+    ) -> Result<bool, Errno> {
+        let mut at = address;
+        for _ in 0..most {
+            let pointer = match at {
+                0 => 0,
+                at => self.word(at)?,
+            };
+            if pointer == 0 {
+                return Ok(false);
+            }
+            if self.begins(pointer, with)? {
+                return Ok(true);
+            }
+            at = at.saturating_add(8);
+        }
+        Ok(true)
     }
 
     /// The strings of a list of pointers that ends with a null (argv, envp); a null list is empty.
@@ -181,6 +220,23 @@ mod tests {
         assert_eq!(none, Strings::default());
         let two = Memory::of(here()).strings(list, 2, Some).unwrap();
         assert!(two.cut && two.list.len() == 2);
+    }
+
+    #[test]
+    fn a_list_is_looked_through_for_a_beginning() {
+        let texts = ["A=LD_", "LD", "", "LD_X=1"].map(|text| CString::new(text).unwrap());
+        let mut pointers: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        let list = address(pointers.as_ptr());
+        let any = |list, most, with: &[u8]| Memory::of(here()).any_begins(list, most, with);
+        assert_eq!(any(list, 99, b"LD_"), Ok(true));
+        assert_eq!(any(list, 99, b"LE_"), Ok(false));
+        // What is behind the most that are looked at could be it.
+        assert_eq!(any(list, 3, b"LE_"), Ok(true));
+        assert_eq!(any(0, 99, b"LD_"), Ok(false));
+        pointers.pop();
+        pointers.push(std::ptr::without_provenance(8));
+        assert_eq!(any(list, 99, b"LE_"), Err(Errno::FAULT));
     }
 
     #[test]

@@ -206,7 +206,8 @@ pub(crate) fn start(
     if !around.strict
         && let Ok(identity) = base.identity(follow)
         && let Some(grant) = around.grants.programs.get(&identity)
-        && !loads_more(&mut memory, env)?
+        // The loader is told to load nothing else with it.
+        && !memory.any_begins(env, MOST_STRINGS, b"LD_")?
     {
         let told = memory.strings(argv, TOLD_ARGUMENTS, |word| Some(short(word)))?;
         return Ok(Plan::Granted(Pass {
@@ -226,13 +227,6 @@ pub(crate) fn start(
         return Err(Errno::ACCESS);
     }
     ask(around, &mut memory, (folder, &path), there, (argv, env))
-}
-
-/// Whether the loader is told to load something else with a program.
-fn loads_more(memory: &mut Memory, env: u64) -> Result<bool, Errno> {
-    let loader = |text: Vec<u8>| text.starts_with(b"LD_").then_some(text);
-    let found = memory.strings(env, MOST_STRINGS, loader)?;
-    Ok(found.cut || !found.list.is_empty())
 }
 
 fn short(mut word: Vec<u8>) -> Vec<u8> {
