@@ -77,11 +77,16 @@ impl Serve {
         if self.is_start_of_command(number, notification) {
             return self.answer(call, Answer::Continue);
         }
-        if self.images.look(call.caller) == Look::Wrong {
+        let system_call = libc::c_long::from(notification.call);
+        let starts = matches!(system_call, libc::SYS_execve | libc::SYS_execveat);
+        let looks = system_call == libc::SYS_set_tid_address;
+        // A program that is granted was confirmed as it was loaded, and may be started by whatever
+        // runs: these two calls, which most that are gated are, need no look then.
+        let is_known = self.loads.is_some() && !self.images.waits_for(call.caller.thread);
+        if !(is_known && (starts || looks)) && self.images.look(call.caller) == Look::Wrong {
             return self.end(call);
         }
-        let system_call = libc::c_long::from(notification.call);
-        if system_call == libc::SYS_set_tid_address {
+        if looks {
             return self.answer(call, Answer::Continue);
         }
         self.call_host();
@@ -89,7 +94,7 @@ impl Serve {
             self.early = Some((number, *notification));
             return;
         }
-        if matches!(system_call, libc::SYS_execve | libc::SYS_execveat) {
+        if starts {
             self.look_up();
         }
         let Some(listener) = self.listeners.get(&number) else {
@@ -112,6 +117,9 @@ impl Serve {
             Plan::Answer(answer) => self.answer(call, answer),
             Plan::Granted(pass) => self.start_granted(call, pass),
             Plan::Do(deed) => self.perform(call, deed, 0),
+            Plan::Ask(_) if starts && self.images.look(call.caller) == Look::Wrong => {
+                self.end(call);
+            }
             Plan::Ask(asking) => self.ask(call, asking),
         }
     }

@@ -24,8 +24,11 @@ impl Serve {
     /// Connects, if it is not connected, and says all that waits.
     pub(super) fn call_host(&mut self) {
         self.called = true;
+        if self.link.is_some() {
+            return;
+        }
         let now = clock::now();
-        if self.link.is_some() || now < self.next_call {
+        if now < self.next_call {
             return;
         }
         self.next_call = now.saturating_add(AGAIN_NS);

@@ -6,7 +6,10 @@
 //! what was started is looked at afterwards, at the new program's first gated call. That is
 //! `set_tid_address`, which the C libraries make before any code of the program's own (`csu/`,
 //! `elf/rtld.c` in glibc, `src/env/__init_tls.c` in musl); a program that makes none is looked at
-//! when it does anything that is gated. What differs is killed.
+//! when it does anything that is gated. What differs is killed. Of a program that is granted,
+//! whatever its arguments, nothing is left to be looked at where its file is confirmed as it is
+//! loaded (`super::loads`); a program without a file that was put in its place is found when it
+//! does anything that is gated.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::{HashMap, HashSet};
@@ -144,6 +147,11 @@ impl Images {
     pub(crate) fn expects(&self, process: u32, file: Identity) -> bool {
         let waiting = self.waiting.get(&process);
         waiting.is_some_and(|waiting| !waiting.is_gone() && waiting.opened.contains(&file))
+    }
+
+    /// Whether this is a process that has just been started or is about to be.
+    pub(crate) fn waits_for(&self, process: u32) -> bool {
+        self.waiting.contains_key(&process)
     }
 
     /// Looks at a process that makes a gated call.

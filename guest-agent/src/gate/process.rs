@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::sys;
+
 /// The status of a process or thread; empty when it is gone.
 pub(crate) fn status(thread: u32) -> String {
     std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default()
@@ -27,7 +29,10 @@ fn number(thread: u32, name: &str) -> Option<u32> {
 
 /// The process of a thread; the thread itself when it cannot be told.
 pub(crate) fn of_thread(thread: u32) -> u32 {
-    number(thread, "Tgid:").unwrap_or(thread)
+    match sys::is_process(thread) {
+        true => thread,
+        false => number(thread, "Tgid:").unwrap_or(thread),
+    }
 }
 
 /// The parent of a process.

@@ -342,6 +342,12 @@ pub(crate) fn answer_load(loads: impl AsFd, load: &Load, allow: bool) -> io::Res
     Ok(())
 }
 
+/// Whether a thread is its process' first, whose number is the process'.
+pub(crate) fn is_process(thread: u32) -> bool {
+    // SAFETY: tgkill() takes numbers; signal 0 is none.
+    unsafe { libc::syscall(libc::SYS_tgkill, thread, thread, 0) == 0 }
+}
+
 /// Kills a process.
 pub(crate) fn kill(process: impl AsFd) {
     let fd = process.as_fd().as_raw_fd();
