@@ -27,6 +27,7 @@ use tempfile::TempDir;
 
 mod asking;
 mod held;
+mod plans;
 mod policies;
 mod said;
 mod verdicts;

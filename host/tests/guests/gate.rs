@@ -93,7 +93,7 @@ fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
 }
 
 /// Each would do something that people would be asked about if it was judged; removals, of which a
-/// single one is let pass, are raced in `guest-agent/tests/gate.rs`.
+/// single one is let pass, are raced in `guest-agent/tests/gate`.
 const RACE: &str = r#"
 import ctypes, os, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
