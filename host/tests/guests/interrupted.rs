@@ -45,6 +45,12 @@ fn a_signal_ends_an_exec_that_waits_with_its_question_and_not_the_task() {
         let late = home.ampoule(&["approvals", "approve", &id]);
         assert!(late.stderr.contains("withdrawn"), "{late:?}");
     }
+    // One that says nothing any more wants no answer either.
+    let client = exec(&home, &task);
+    asked(&home);
+    signal(client.id(), Signal::KILL);
+    end(client);
+    nobody_is_asked(&home);
     // The task lives on, and a command that runs gets its signals as ever.
     let done = home.ampoule(&["exec", &task, "--", "echo", "beside"]);
     assert_eq!(
