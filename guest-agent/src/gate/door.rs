@@ -41,6 +41,10 @@ const LONGEST: usize = 1 << 20;
 const MOST_WAITING: usize = 256 * 1024;
 /// Lines of one program that wait for the host.
 const MOST_OPEN: usize = 64;
+/// Bytes of lines, of all, from which on only those are heard that have few of them: none of them
+/// may fill the guest's memory, or hold up the others.
+const MOST_HELD: usize = 16 << 20;
+const FEW_HELD: usize = 256 << 10;
 
 /// A descriptor of the door.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +110,19 @@ impl Door {
         }
     }
 
-    pub(crate) fn watch<'a>(&'a self, add: &mut dyn FnMut(Part, BorrowedFd<'a>, PollFlags)) {
+    /// What to wait for. With `is_behind` nothing is heard from programs: the host has not taken
+    /// yet what they said before.
+    pub(crate) fn watch<'a>(
+        &'a self,
+        is_behind: bool,
+        add: &mut dyn FnMut(Part, BorrowedFd<'a>, PollFlags),
+    ) {
+        let held = self.clients.values().map(Client::held);
+        let is_full = held.fold(0, usize::saturating_add) >= MOST_HELD;
         for (number, client) in &self.clients {
             let part = Part::Client(*number);
-            add(part, client.stream.as_fd(), client.interest());
+            let hears = !is_behind && (!is_full || client.held() < FEW_HELD);
+            add(part, client.stream.as_fd(), client.interest(hears));
         }
         // After those that may have gone, and made room.
         if let Some(listener) = &self.listener {
@@ -242,9 +255,9 @@ impl Door {
 
 impl Client {
     /// What to wait for. That it is gone is told whatever is waited for.
-    fn interest(&self) -> PollFlags {
+    fn interest(&self, hears: bool) -> PollFlags {
         let mut flags = PollFlags::empty();
-        let has_room = self.open.len() < MOST_OPEN;
+        let has_room = hears && self.open.len() < MOST_OPEN;
         let has_lines = self.looked < self.inbox.len();
         // The end of what it says would be told for ever.
         if has_room && !has_lines && !self.has_said_all {
@@ -255,6 +268,12 @@ impl Client {
             flags |= PollFlags::OUT;
         }
         flags
+    }
+
+    /// Bytes of it that are kept here.
+    fn held(&self) -> usize {
+        let open = self.open.values().map(|one| one.json.len());
+        open.fold(self.inbox.len(), usize::saturating_add)
     }
 
     fn turn(&mut self, flags: PollFlags) -> io::Result<Vec<Vec<u8>>> {

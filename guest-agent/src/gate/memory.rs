@@ -124,10 +124,12 @@ impl Memory {
 
     /// Whether a string begins with these bytes, none of them a nul.
     fn begins(&mut self, address: u64, with: &[u8]) -> Result<bool, Errno> {
-        for (at, wanted) in (address..).zip(with) {
+        let mut at = address;
+        for wanted in with {
             if self.rest_of_part(at)?.first() != Some(wanted) {
                 return Ok(false);
             }
+            at = at.saturating_add(1);
         }
         Ok(true)
     }

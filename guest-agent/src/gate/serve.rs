@@ -33,6 +33,8 @@ use crate::link::{Connect, Link};
 const STACK: usize = 256 * 1024;
 /// Parents that are followed to find out whose a process is.
 const MOST_PARENTS: u32 = 64;
+/// Bytes that the host has not taken yet, from which on programs that declare are not heard.
+const MOST_BACKLOG: usize = 4 << 20;
 /// How long the agent waits for what waits to be let go.
 const PAUSE: Duration = Duration::from_secs(1);
 /// `ERESTARTSYS` of `include/linux/errno.h`: a call that is to be made again. A process that stops
@@ -270,10 +272,12 @@ impl Serve {
             sources.push(Source::Loads);
             fds.push(PollFd::new(loads, PollFlags::IN));
         }
-        self.door.watch(&mut |part, fd, flags| {
-            sources.push(Source::Door(part));
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-        });
+        let backlog = self.link.as_ref().map_or(0, Link::backlog);
+        self.door
+            .watch(backlog > MOST_BACKLOG, &mut |part, fd, flags| {
+                sources.push(Source::Door(part));
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+            });
         let waits = !self.pending.is_empty() || self.uses_due.is_some();
         let lost = self.link.is_none() && self.called && !self.listeners.is_empty();
         let timeout = (waits || lost).then_some(&TICK);

@@ -38,7 +38,7 @@ impl Served {
     /// One turn of the gate's loop; whether anything was ready.
     fn turn(&mut self) -> bool {
         let (mut parts, mut fds) = (Vec::new(), Vec::new());
-        self.door.watch(&mut |part, fd, flags| {
+        self.door.watch(false, &mut |part, fd, flags| {
             parts.push(part);
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         });
