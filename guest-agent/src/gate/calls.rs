@@ -7,8 +7,9 @@ use std::os::fd::AsFd;
 use protocol::actions::{Done as Told, Intent, Use, Verdict};
 use protocol::{Kind, Message};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 
-use super::images::{self, Look};
+use super::images::{self, Look, Noted};
 use super::perform::{self, Done, Waiter};
 use super::place::Caller;
 use super::plan::{self, Around, Asking, Deed, Plan};
@@ -79,14 +80,13 @@ impl Serve {
         }
         let system_call = libc::c_long::from(notification.call);
         let starts = matches!(system_call, libc::SYS_execve | libc::SYS_execveat);
-        let looks = system_call == libc::SYS_set_tid_address;
-        // A program that is granted was confirmed as it was loaded, and may be started by whatever
-        // runs: these two calls, which most that are gated are, need no look then.
-        let is_known = self.loads.is_some() && !self.images.waits_for(call.caller.thread);
-        if !(is_known && (starts || looks)) && self.images.look(call.caller) == Look::Wrong {
+        let is_first = system_call == libc::SYS_set_tid_address;
+        // A program that is granted may be started by whatever runs: nothing of it is left then.
+        let looks_later = starts && !self.images.waits_for(call.caller.thread);
+        if !looks_later && self.images.look(call.caller, is_first) == Look::Wrong {
             return self.end(call);
         }
-        if looks {
+        if is_first {
             return self.answer(call, Answer::Continue);
         }
         self.call_host();
@@ -117,7 +117,7 @@ impl Serve {
             Plan::Answer(answer) => self.answer(call, answer),
             Plan::Granted(pass) => self.start_granted(call, pass),
             Plan::Do(deed) => self.perform(call, deed, 0),
-            Plan::Ask(_) if starts && self.images.look(call.caller) == Look::Wrong => {
+            Plan::Ask(_) if looks_later && self.images.look(call.caller, false) == Look::Wrong => {
                 self.end(call);
             }
             Plan::Ask(asking) => self.ask(call, asking),
@@ -131,7 +131,8 @@ impl Serve {
         let Some(listener) = self.listeners.get_mut(&number) else {
             return false;
         };
-        if !listener.starting || notification.thread != listener.watch.process {
+        // Of the first program any thread may be the first to call.
+        if !listener.starting || process::of_thread(notification.thread) != listener.watch.process {
             return false;
         }
         let is_child = own.is_some() && images::exe(notification.thread) == own;
@@ -187,28 +188,30 @@ impl Serve {
     }
 
     fn start_program(&mut self, call: Call, program: Program) {
-        let expected = self
+        let noted = self
             .images
             .expect(call.caller, &program.start, program.told);
-        let answer = match expected {
-            Ok(()) => Answer::Continue,
-            Err(errno) => Answer::Fail(errno.raw_os_error()),
-        };
-        self.answer(call, answer);
+        self.answer_start(call, noted);
+    }
+
+    fn answer_start(&mut self, call: Call, noted: Result<Noted, Errno>) {
+        match noted {
+            Ok(_) if self.waits(call) => self.answer(call, Answer::Continue),
+            Ok(noted) => self.images.take_back(noted),
+            Err(errno) => self.answer(call, Answer::Fail(errno.raw_os_error())),
+        }
     }
 
     /// Where every file that is run is confirmed, the kernel was told to run this one unasked, and
-    /// no other: nothing is left to be looked at.
+    /// no other: it need not be noted, unless another start of the process was, which came to
+    /// nothing.
     fn start_granted(&mut self, call: Call, pass: Pass) {
-        let expected = match self.loads {
-            Some(_) => Ok(()),
-            None => self.images.expect(call.caller, &pass.start, None),
-        };
-        let answer = match expected {
-            Ok(()) => Answer::Continue,
-            Err(errno) => Answer::Fail(errno.raw_os_error()),
-        };
-        self.answer(call, answer);
+        if self.loads.is_some() && !self.images.waits_for(call.caller.thread) {
+            self.answer(call, Answer::Continue);
+        } else {
+            let noted = self.images.expect(call.caller, &pass.start, None);
+            self.answer_start(call, noted);
+        }
         self.used(call, pass);
     }
 

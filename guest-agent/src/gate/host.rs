@@ -131,5 +131,6 @@ impl Serve {
         let loads = self.loads.as_ref();
         self.granted = Granted::new(&grants, me, &self.originals, loads);
         self.images.pass_all(self.granted.identities());
+        self.images.know_loaders(self.granted.loaders());
     }
 }

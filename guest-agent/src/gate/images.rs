@@ -7,9 +7,10 @@
 //! `set_tid_address`, which the C libraries make before any code of the program's own (`csu/`,
 //! `elf/rtld.c` in glibc, `src/env/__init_tls.c` in musl); a program that makes none is looked at
 //! when it does anything that is gated. What differs is killed. Of a program that is granted,
-//! whatever its arguments, nothing is left to be looked at where its file is confirmed as it is
-//! loaded (`super::loads`); a program without a file that was put in its place is found when it
-//! does anything that is gated.
+//! whatever its arguments, only its file is looked at.
+//!
+//! Loaders are among what no grant names and everybody may load: one that is started by its own
+//! name runs any program. It is let pass to the process that was judged so, and to no other.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 use rustix::io::Errno;
 
+use super::memory::Memory;
 use super::place::{Caller, Identity, Number, There};
 use super::{elf, process, programs};
 
@@ -51,6 +53,8 @@ pub(crate) struct Images {
     waiting: HashMap<u32, Waiting>,
     /// All that a process of the task may be.
     passed: HashSet<Number>,
+    /// Loaders: never among those.
+    loaders: HashSet<Number>,
 }
 
 #[derive(Debug)]
@@ -61,12 +65,30 @@ struct Waiting {
     process: OwnedFd,
     /// Before: a start that fails leaves the process what it was.
     before: Option<Number>,
-    /// Its command line then, where only that tells before from after.
-    line_before: Option<Vec<u8>>,
+    /// What it was then, where its file does not tell before from after.
+    mark_before: Option<Mark>,
     after: Number,
     opened: Vec<Identity>,
     /// Nothing where any will do.
     told: Option<Told>,
+    /// It has been found to be what it must be, and is remembered as that: it is a loader.
+    is_right: bool,
+}
+
+/// What tells one program of a process from another: what the kernel said to it at its start
+/// (`/proc/<pid>/auxv`), with the addresses that it chose and the 16 random bytes. The former no
+/// program can write; a command line, for one, is its own to write.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    auxv: Vec<u8>,
+    random: Vec<u8>,
+}
+
+/// A start that is noted, for [`Images::take_back`].
+#[derive(Debug)]
+pub(crate) struct Noted {
+    process: u32,
+    earlier: Option<Waiting>,
 }
 
 /// What a look came to.
@@ -101,7 +123,7 @@ impl Images {
         caller: Caller,
         start: &Start,
         told: Option<Told>,
-    ) -> Result<(), Errno> {
+    ) -> Result<Noted, Errno> {
         if self.waiting.len() >= MOST {
             self.waiting.retain(|_, waiting| !waiting.is_gone());
             if self.waiting.len() >= MOST {
@@ -123,14 +145,34 @@ impl Images {
             thread: caller.thread,
             process: pidfd,
             before,
-            line_before: same.then(|| command_line(process)).flatten(),
+            mark_before: same.then(|| Mark::of(process)).flatten(),
             after,
             opened: start.opened.clone(),
             told,
+            is_right: false,
         };
-        self.passed.insert(after);
-        self.waiting.insert(process, waiting);
-        Ok(())
+        if !self.loaders.contains(&after) {
+            self.passed.insert(after);
+        }
+        let earlier = self.waiting.insert(process, waiting);
+        Ok(Noted { process, earlier })
+    }
+
+    /// Forgets a start that was noted: its call is gone, and the number of its thread may already
+    /// be that of another thread that has started something else.
+    pub(crate) fn take_back(&mut self, noted: Noted) {
+        match noted.earlier {
+            Some(earlier) => self.waiting.insert(noted.process, earlier),
+            None => self.waiting.remove(&noted.process),
+        };
+    }
+
+    /// Takes files as loaders.
+    pub(crate) fn know_loaders(&mut self, loaders: impl Iterator<Item = Identity>) {
+        for loader in loaders.map(Identity::number) {
+            self.passed.remove(&loader);
+            self.loaders.insert(loader);
+        }
     }
 
     /// Takes what a process is as let pass: it was started by the agent.
@@ -149,44 +191,42 @@ impl Images {
         waiting.is_some_and(|waiting| !waiting.is_gone() && waiting.opened.contains(&file))
     }
 
-    /// Whether this is a process that has just been started or is about to be.
-    pub(crate) fn waits_for(&self, process: u32) -> bool {
-        self.waiting.contains_key(&process)
+    /// Whether a thread's process has just been started, or is about to be, or was and could not.
+    pub(crate) fn waits_for(&self, thread: u32) -> bool {
+        !self.waiting.is_empty() && self.waiting.contains_key(&process::of_thread(thread))
     }
 
-    /// Looks at a process that makes a gated call.
-    pub(crate) fn look(&mut self, caller: Caller) -> Look {
-        let thread = caller.thread;
-        let Some(now) = exe(thread).map(Identity::number) else {
+    /// Looks at a process that makes a gated call; `is_first` where that is the call that programs
+    /// begin with.
+    pub(crate) fn look(&mut self, caller: Caller, is_first: bool) -> Look {
+        let Some(now) = exe(caller.thread).map(Identity::number) else {
             // It is gone, and its call with it.
             return Look::Right;
         };
-        if !self.passed.contains(&now) {
-            return Look::Wrong;
-        }
-        if self.waiting.is_empty() {
-            return Look::Right;
-        }
-        let process = match self.waiting.contains_key(&thread) {
-            true => thread,
-            false => process::of_thread(thread),
+        let as_any = match self.passed.contains(&now) {
+            true => Look::Right,
+            false => Look::Wrong,
         };
-        let Some(waiting) = self.waiting.get(&process) else {
-            return Look::Right;
+        if self.waiting.is_empty() {
+            return as_any;
+        }
+        let process = process::of_thread(caller.thread);
+        let Some(waiting) = self.waiting.get_mut(&process) else {
+            return as_any;
         };
         if waiting.is_gone() {
             self.waiting.remove(&process);
-            return Look::Right;
+            return as_any;
         }
-        let is = now == waiting.after;
-        if is && waiting.told.as_ref().is_none_or(|told| told.is(process)) {
-            self.waiting.remove(&process);
+        if waiting.is_now(now, process) {
+            waiting.is_right = true;
+            if !self.loaders.contains(&now) {
+                self.waiting.remove(&process);
+            }
             return Look::Right;
         }
         // The start has not come to be, or will not: it goes on waiting for the next look.
-        let as_before =
-            || waiting.line_before.is_some() && waiting.line_before == command_line(process);
-        if Some(now) == waiting.before && (!is || as_before()) {
+        if as_any == Look::Right && !is_first && waiting.is_before(now, process) {
             return Look::Right;
         }
         self.waiting.remove(&process);
@@ -195,6 +235,18 @@ impl Images {
 }
 
 impl Waiting {
+    /// Whether the process has become what was let pass.
+    fn is_now(&self, now: Number, process: u32) -> bool {
+        let as_told = || self.told.as_ref().is_none_or(|told| told.is(process));
+        now == self.after && (self.is_right || as_told())
+    }
+
+    /// Whether it is still what it was.
+    fn is_before(&self, now: Number, process: u32) -> bool {
+        let as_before = || self.mark_before.is_some() && self.mark_before == Mark::of(process);
+        self.before == Some(now) && (now != self.after || as_before())
+    }
+
     fn is_gone(&self) -> bool {
         let mut fds = [PollFd::new(&self.process, PollFlags::IN)];
         let now = Timespec {
@@ -202,6 +254,20 @@ impl Waiting {
             tv_nsec: 0,
         };
         poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+}
+
+impl Mark {
+    fn of(process: u32) -> Option<Self> {
+        let auxv = read(process, "auxv")?;
+        let (words, _) = auxv.as_chunks::<8>();
+        let mut pairs = words.chunks_exact(2);
+        let at = pairs.find_map(|pair| match pair {
+            [kind, value] if u64::from_ne_bytes(*kind) == libc::AT_RANDOM => Some(*value),
+            _ => None,
+        })?;
+        let random = Memory::of(process).bytes(u64::from_ne_bytes(at), 16).ok()?;
+        Some(Self { auxv, random })
     }
 }
 
@@ -447,7 +513,7 @@ mod tests {
             images.expect(caller, &start, told).unwrap();
             assert!(images.expects(caller.thread, start.image));
             images.waiting.get_mut(&child.id()).unwrap().before = None;
-            let look = images.look(caller);
+            let look = images.look(caller, true);
             child.kill().unwrap();
             child.wait().unwrap();
             assert!(!images.expects(caller.thread, start.image));
@@ -458,5 +524,89 @@ mod tests {
         assert_eq!(look(sleep, Some("/bin/sleep\x009\0"), "/"), Look::Wrong);
         assert_eq!(look(sleep, Some("/bin/sleep\x005\0"), "/tmp"), Look::Wrong);
         assert_eq!(look(shell, None, ""), Look::Wrong);
+    }
+
+    /// Becomes the same shell with the same words for each line that it reads.
+    const AGAIN: &str = r#"read x && exec sh -c "$1" "$0" "$1""#;
+
+    fn told(line: &str) -> Option<Told> {
+        Some(Told {
+            line: line.as_bytes().to_vec(),
+            env: b"PATH\0PATH=/bin\0".to_vec(),
+            cwd: b"/".to_vec(),
+        })
+    }
+
+    #[test]
+    fn what_a_program_writes_of_itself_does_not_hide_what_it_has_become() {
+        let mut child = std::process::Command::new("/bin/sh");
+        child.args(["-c", AGAIN, "n", AGAIN]).current_dir("/");
+        child.env_clear().env("PATH", "/bin");
+        let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let caller = Caller { thread: child.id() };
+        let auxv = || read(caller.thread, "auxv");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let start = start(caller, &there(Path::new("/bin/sh")), b"").unwrap();
+        let mut images = Images::default();
+        // Its words are those of the shell before, not those that were let pass.
+        images.expect(caller, &start, told("sh\0-c\0ls\0")).unwrap();
+        assert_eq!(images.look(caller, false), Look::Right);
+        let before = auxv();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"\n").unwrap();
+        while auxv() == before {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(images.look(caller, false), Look::Wrong);
+        // What programs begin with is never of the one before.
+        images.expect(caller, &start, told("sh\0-c\0ls\0")).unwrap();
+        assert_eq!(images.look(caller, true), Look::Wrong);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_loader_is_let_pass_to_the_process_that_was_judged_so() {
+        let sleep = Path::new("/bin/sleep");
+        let spawned = || {
+            let mut child = std::process::Command::new(sleep);
+            child
+                .arg("5")
+                .env_clear()
+                .env("PATH", "/bin")
+                .current_dir("/");
+            child.spawn().unwrap()
+        };
+        let (mut judged, mut other) = (spawned(), spawned());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let [one, two] = [&judged, &other].map(|child| Caller { thread: child.id() });
+        let start = start(one, &there(sleep), b"").unwrap();
+        let mut images = Images::default();
+        images.pass(two.thread);
+        images.know_loaders(std::iter::once(start.image));
+        let noted = images
+            .expect(one, &start, told("/bin/sleep\x005\0"))
+            .unwrap();
+        assert_eq!(images.look(one, true), Look::Right);
+        assert_eq!(images.look(one, false), Look::Right);
+        assert_eq!(images.look(two, false), Look::Wrong);
+        images.take_back(noted);
+        assert_eq!(images.look(one, false), Look::Wrong);
+        for child in [&mut judged, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_start_that_is_taken_back_leaves_the_one_before() {
+        let (sleep, shell) = (Path::new("/bin/sleep"), Path::new("/bin/sh"));
+        let start = |path| start(me(), &there(path), b"").unwrap();
+        let mut images = Images::default();
+        images.expect(me(), &start(sleep), None).unwrap();
+        let noted = images.expect(me(), &start(shell), None).unwrap();
+        images.take_back(noted);
+        let expects = |path| images.expects(me().thread, start(path).image);
+        assert!(expects(sleep) && !expects(shell));
     }
 }

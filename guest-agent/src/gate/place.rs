@@ -400,6 +400,11 @@ impl There {
         may(self.file.as_fd(), Access::WRITE_OK)
     }
 
+    /// Whether this thread may start it.
+    pub(crate) fn may_run(&self) -> bool {
+        may(self.file.as_fd(), Access::EXEC_OK)
+    }
+
     /// Whether it is of a file system of the kernel's.
     pub(crate) fn is_kernels(&self) -> bool {
         is_kernels(self.file.as_fd())

@@ -61,6 +61,8 @@ const BUILD_FILES: [&str; 8] = [
 #[derive(Debug, Default)]
 pub(crate) struct Granted {
     programs: HashMap<Identity, Grant>,
+    /// What loads them.
+    loaders: Vec<Identity>,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl Granted {
         originals: &Originals,
         loads: Option<&Loads>,
     ) -> Self {
+        let mut loaders = Vec::new();
         let identity = |one: &ProgramGrant| {
             let there = me.there(libc::AT_FDCWD, &one.path, true).ok()?;
             let name = there.path.rsplit(|byte| *byte == b'/').next()?;
@@ -124,8 +127,9 @@ impl Granted {
             if !loader.is_none_or(|loader| originals.of_image(&loader.stat)) {
                 return None;
             }
+            loaders.extend(loader.map(There::identity));
             if let Some(loads) = loads {
-                // Whoever runs the loader by its own name is no program that was let pass.
+                // Whoever runs the loader by its own name is found when it is looked at.
                 std::iter::once(&there)
                     .chain(loader)
                     .for_each(|one| loads.trust(one));
@@ -139,7 +143,13 @@ impl Granted {
         let programs = grants.programs.iter().filter_map(identity);
         Self {
             programs: programs.collect(),
+            loaders,
         }
+    }
+
+    /// What loads them.
+    pub(crate) fn loaders(&self) -> impl Iterator<Item = Identity> {
+        self.loaders.iter().copied()
     }
 
     /// What the programs are.
@@ -223,7 +233,9 @@ pub(crate) fn start(
         }));
     }
     let there = around.as_caller(|| base.there(follow))??;
-    if !there.is_file() {
+    // As the kernel would: nobody is asked about what cannot be started, and a search along a PATH
+    // goes on with the next.
+    if !there.is_file() || !around.as_caller(|| there.may_run())? {
         return Err(Errno::ACCESS);
     }
     ask(around, &mut memory, (folder, &path), there, (argv, env))

@@ -45,6 +45,24 @@ fn ordinary_work_is_not_asked_about() {
     assert!(asked.is_empty(), "{asked:?}");
 }
 
+/// What was let pass and could not be started leaves the process what it was, free to start
+/// something else.
+#[test]
+fn a_start_that_the_kernel_refuses_is_forgotten() {
+    let Some(home) = Home::judged() else { return };
+    let workspace = workspace(&home);
+    let script = r#"mkdir /tmp/b; echo x > /tmp/b/true; PATH=/tmp/b:$PATH env true; echo $?
+cat > /tmp/long.py <<'END'
+import os
+try: os.execv("/usr/bin/python3", ["python3", "-c", "pass", "x" * 140000])
+except OSError as error: print(error.strerror, flush=True)
+os.execv("/usr/bin/true", ["true"])
+END
+python3 /tmp/long.py; echo $?"#;
+    let done = run(&home, &workspace, &["--on-ask", "deny"], script);
+    assert_eq!(done.stdout, "0\nArgument list too long\n0\n", "{done:?}");
+}
+
 #[test]
 fn what_is_refused_because_nobody_is_asked_is_named() {
     let Some(home) = Home::judged() else { return };
@@ -83,7 +101,7 @@ fn a_script_that_is_rewritten_while_people_think_does_not_run() {
 fn whoever_races_the_gate_gets_what_was_judged_or_nothing() {
     let Some(home) = Home::judged() else { return };
     let workspace = workspace(&home);
-    for what in ["memfd", "argv", "opened"] {
+    for what in ["memfd", "loader", "argv", "opened"] {
         let script = format!("python3 - {what} <<'END'\n{RACE}\nEND\nls /tmp/ /workspace");
         let done = run(&home, &workspace, &["--on-ask", "deny"], &script);
         assert!(!done.stdout.contains("pwned"), "{what}: {done:?}");
@@ -124,6 +142,13 @@ def memfd():
     buffer, _ = swapping(b"/bin/true", b"/proc/self/fd/%d" % fd)
     time.sleep(0.001)
     libc.execve(buffer, pointers(text(b"true"), text(b"/tmp/pwned")), pointers())
+def loader():
+    # Anybody may load it, and it runs what it is told. The gate reads for long.
+    many = [text(b"N%d=%s" % (i, b"x" * 1100)) for i in range(300)]
+    buffer, _ = swapping(b"/usr/bin/true", b"/lib64/ld-linux-x86-64.so.2")
+    time.sleep(0.001)
+    words = pointers(text(b"true"), text(b"/usr/bin/printf"), text(b"pwned"))
+    libc.execve(buffer, words, pointers(*many))
 def argv():
     # Once it is judged, people would be asked.
     evil = b"(touch pwned; git push --force) & wait"
@@ -131,7 +156,7 @@ def argv():
     time.sleep(0.001)
     libc.execve(b"/bin/sh", pointers(text(b"sh"), text(b"-c"), address), pointers())
 for round in range(25):
-    if what in ("memfd", "argv"):
+    if what in ("memfd", "loader", "argv"):
         child(globals()[what])
 if what == "opened":
     buffer, _ = swapping(b"/tmp/good", b"/workspace/../etc/pwned", 2)
