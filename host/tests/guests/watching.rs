@@ -211,8 +211,7 @@ fn an_ask_is_seen_and_approved_with_a_key_and_its_effect_is_seen() {
     let task = start(&home, &folder, "rm -rf src; ls; sleep 2");
     watch.until("ASK   rm -rf src");
     let screen = watch.press_until("a", "once?");
-    watch.press("y");
-    watch.until(&format!("{} approved", asked(&screen)));
+    watch.press_until("y", &format!("{} approved", asked(&screen)));
     let done = end(task);
     assert_eq!(done.stdout, "kept.txt\n", "{done:?}");
     let screen = watch.until("ended with code 0");
@@ -249,8 +248,8 @@ fn a_plan_is_commented_on_and_approved_with_keys() {
     watch.press_until("c", "Write to");
     watch.press("is it kept?\r");
     watch.until("| is it kept?");
-    watch.press_until("a", "once?");
-    watch.press("y");
+    let screen = watch.press_until("a", "once?");
+    watch.press_until("y", &format!("{} approved", asked(&screen)));
     let done = end(task);
     assert_eq!(done.stdout, "kept.txt\n", "{done:?}");
     assert!(done.stderr.contains(": is it kept?"), "{done:?}");

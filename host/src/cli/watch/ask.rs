@@ -54,15 +54,18 @@ pub(super) fn lines(prompt: &Prompt, wrong: &str, (width, height): (u16, u16)) -
     if !wrong.is_empty() {
         texts.push(wrong.to_owned());
     }
-    if !small {
+    let gone = matches!(prompt, Prompt::Gone(..));
+    if !small && !gone {
         let actions = actions(&prompt.target().lines, usize::from(height));
         texts.splice(1..1, actions);
+    }
+    if !small {
         texts.insert(0, "━".repeat(columns));
     }
     let style = BOLD.fg(Color::Yellow);
     let mut lines: Lines = texts
         .iter()
-        .flat_map(|text| match small {
+        .flat_map(|text| match small || gone {
             true => fit::wrap(text, columns.max(2)),
             false => vec![text.as_str()],
         })
@@ -112,10 +115,10 @@ fn texts(prompt: &Prompt, small: bool) -> Vec<String> {
         below => format!("  {below} lines of it are below what was on the screen"),
     };
     let texts = match (prompt, small) {
-        (Prompt::Confirm(_, hours), true) => {
+        (Prompt::Confirm(_, hours, _), true) => {
             vec![format!("{id} r{revision} {}? y/n", once(hours))]
         }
-        (Prompt::Confirm(_, hours), false) => vec![
+        (Prompt::Confirm(_, hours, _), false) => vec![
             format!("Approve {id}, revision {revision}, {}?", once(hours)),
             unread,
             "y: yes   any other key: no".to_owned(),
@@ -130,6 +133,11 @@ fn texts(prompt: &Prompt, small: bool) -> Vec<String> {
         )],
         (Prompt::Comment(..), true) => vec![format!("to {id}:")],
         (Prompt::Comment(..), false) => vec![format!("Write to {id}:   Enter, Esc")],
+        (Prompt::Gone(_, why), true) => vec![format!("{why}. Enter")],
+        (Prompt::Gone(_, why), false) => vec![
+            why.clone(),
+            "Enter or Esc: close   no other key counts".to_owned(),
+        ],
     };
     texts.into_iter().filter(|text| !text.is_empty()).collect()
 }

@@ -16,6 +16,10 @@ const LINE: usize = 80;
 /// Digits of a number of hours.
 const DIGITS: usize = 4;
 
+/// How long a confirmation must have been on the screen before a yes counts: nobody has read what
+/// came up under a key that was on its way.
+const READ_MS: u64 = 500;
+
 /// What is to be done outside of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -70,12 +74,15 @@ pub(super) struct Target {
 pub(super) enum Prompt {
     /// For how many hours.
     Hours(Target, String),
-    /// Whether it is meant.
-    Confirm(Target, Option<u32>),
+    /// Whether it is meant; for how many hours, and asked when.
+    Confirm(Target, Option<u32>, u64),
     /// Why not.
     Deny(Target, String),
     /// What to write.
     Comment(Target, String),
+    /// Nothing any more, and why. It stays until it is closed: what somebody goes on writing is
+    /// no command.
+    Gone(Target, String),
 }
 
 impl Prompt {
@@ -83,9 +90,10 @@ impl Prompt {
     pub(super) fn target(&self) -> &Target {
         match self {
             Self::Hours(target, _)
-            | Self::Confirm(target, _)
+            | Self::Confirm(target, ..)
             | Self::Deny(target, _)
-            | Self::Comment(target, _) => target,
+            | Self::Comment(target, _)
+            | Self::Gone(target, _) => target,
         }
     }
 
@@ -93,7 +101,7 @@ impl Prompt {
         match self {
             Self::Hours(_, text) => Some((text, DIGITS)),
             Self::Deny(_, text) | Self::Comment(_, text) => Some((text, TEXT)),
-            Self::Confirm(..) => None,
+            Self::Confirm(..) | Self::Gone(..) => None,
         }
     }
 
@@ -156,10 +164,11 @@ impl Model {
     }
 
     fn command(&mut self, code: KeyCode) -> Option<Command> {
+        let now = self.now_ms;
         match code {
             KeyCode::Char('q') => return Some(Command::Quit),
             KeyCode::Char('?') => self.help = true,
-            KeyCode::Char('a') => self.ask(true, |target| Prompt::Confirm(target, None)),
+            KeyCode::Char('a') => self.ask(true, |target| Prompt::Confirm(target, None, now)),
             KeyCode::Char('A') => self.ask(true, |target| Prompt::Hours(target, String::new())),
             KeyCode::Char('d') => self.ask(true, |target| Prompt::Deny(target, String::new())),
             KeyCode::Char('c') => self.ask(false, |target| Prompt::Comment(target, String::new())),
@@ -263,9 +272,16 @@ impl Model {
 
     /// Takes a key that answers.
     fn answer(&mut self, mut prompt: Prompt, code: KeyCode, held: KeyModifiers) -> Option<Command> {
-        if let Prompt::Confirm(target, hours) = prompt {
-            let yes = code == KeyCode::Char('y') && held.is_empty();
-            return self.confirm(yes, target, hours);
+        match (&prompt, code) {
+            (Prompt::Confirm(..), _) => {
+                let yes = code == KeyCode::Char('y') && held.is_empty();
+                return self.confirm(yes, prompt);
+            }
+            (Prompt::Gone(..), KeyCode::Esc | KeyCode::Enter) => {
+                self.turned();
+                return None;
+            }
+            _ => {}
         }
         match code {
             KeyCode::Esc => {
@@ -294,12 +310,20 @@ impl Model {
         self.message = format!("{} stays as it is", prompt.target().id);
     }
 
-    fn confirm(&mut self, yes: bool, target: Target, hours: Option<u32>) -> Option<Command> {
+    fn confirm(&mut self, yes: bool, prompt: Prompt) -> Option<Command> {
+        let Prompt::Confirm(target, hours, asked_ms) = &prompt else {
+            return None;
+        };
         if !yes {
-            self.nothing(&Prompt::Confirm(target, hours));
+            self.nothing(&prompt);
             return None;
         }
-        let (id, seen) = (target.id, target.revision);
+        if self.now_ms.saturating_sub(*asked_ms) < READ_MS {
+            self.message = "that was too fast to be read; look, then press y again".to_owned();
+            self.prompt = Some(prompt);
+            return None;
+        }
+        let (id, seen, hours) = (target.id.clone(), target.revision, *hours);
         Some(Command::Approve { id, seen, hours })
     }
 
@@ -313,11 +337,12 @@ impl Model {
                     None
                 }
                 Ok(hours) => {
-                    self.prompt = Some(Prompt::Confirm(target, Some(hours)));
+                    self.prompt = Some(Prompt::Confirm(target, Some(hours), self.now_ms));
                     None
                 }
             },
-            Prompt::Confirm(target, hours) => self.confirm(false, target, hours),
+            // These were answered before.
+            Prompt::Confirm(..) | Prompt::Gone(..) => None,
             Prompt::Deny(target, text) => {
                 let note = Some(text).filter(|text| !text.trim().is_empty());
                 let (id, seen) = (target.id, target.revision);

@@ -248,20 +248,22 @@ impl Model {
             self.top = 0;
         }
         if self.open().map(key) != before {
-            self.turned_ms = self.now_ms;
+            self.turned();
         }
         self.check_prompt();
         self.select();
     }
 
-    /// Forgets a question about what is not as it was when it was asked.
+    /// Takes back a question about what is not as it was when it was asked. Its place on the
+    /// screen stays taken: somebody may be writing.
     fn check_prompt(&mut self) {
-        let Some(target) = self.prompt.as_ref().map(Prompt::target) else {
-            return;
+        let target = match &self.prompt {
+            None | Some(Prompt::Gone(..)) => return,
+            Some(prompt) => prompt.target(),
         };
         let id = &target.id;
         let now = self.waiting.iter().find(|item| item.id() == id);
-        self.message = match now {
+        let why = match now {
             None => format!("{id} does not wait any more; nothing was decided by you"),
             Some(item) if target.decides_revision && item.revision() != target.revision => format!(
                 "{id} has changed (revision {}, now {}) and nothing was decided; look at it again",
@@ -270,7 +272,9 @@ impl Model {
             ),
             Some(_) => return,
         };
-        self.prompt = None;
+        let target = target.clone();
+        self.message.clear();
+        self.prompt = Some(Prompt::Gone(target, why));
     }
 
     /// Sees to it that something is selected where there is something.
@@ -373,6 +377,11 @@ impl Model {
     pub(super) fn is_chosen(&self) -> bool {
         self.open()
             .is_some_and(|item| self.chosen == Some(key(item)))
+    }
+
+    /// What is selected came under the keys just now.
+    pub(super) fn turned(&mut self) {
+        self.turned_ms = self.now_ms;
     }
 
     /// Whether what is selected was there long enough to be meant.

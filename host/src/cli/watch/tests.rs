@@ -121,6 +121,21 @@ impl Stage {
         command
     }
 
+    /// Presses keys that ask whether it is meant, and says yes once that was read.
+    fn confirm(&mut self, keys: &str) -> Option<Command> {
+        self.press(keys);
+        self.model.now_ms += 500;
+        self.press("y")
+    }
+
+    /// Somebody else refuses it.
+    fn refuse(&mut self, name: &str) {
+        let (by, seen, note) = (who().unwrap(), None, None);
+        let no = decide::No { by, seen, note };
+        decide::deny(&self.folders, &self.approvals, &id(name), no).unwrap();
+        self.look();
+    }
+
     fn event(&mut self, root: Option<u64>, what: Value) {
         self.event_of("task", root, what);
     }

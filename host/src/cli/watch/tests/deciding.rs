@@ -50,7 +50,7 @@ fn a_yes_is_asked_again_and_carries_the_revision_that_was_seen() {
         seen,
         hours,
     };
-    assert_eq!(stage.press("ay"), Some(yes.clone()));
+    assert_eq!(stage.confirm("a"), Some(yes.clone()));
     assert_eq!(stage.desk().perform(yes), "bbbb approved");
     let approved = item(&stage.approvals, &id("bbbb"));
     assert_eq!(approved.state(), State::Approved);
@@ -75,7 +75,7 @@ fn hours_are_asked_for() {
         seen: 1,
         hours,
     };
-    assert_eq!(stage.press("y"), Some(yes));
+    assert_eq!(stage.confirm(""), Some(yes));
 }
 
 #[test]
@@ -138,12 +138,14 @@ fn what_changed_between_the_look_and_the_yes_is_not_decided() {
     }
     // The look was faster than the key.
     stage.look();
-    assert_eq!(stage.model.prompt, None);
     let screen = stage.screen();
     assert!(
         screen.contains("aaaa has changed (revision 1, now 2) and nothing"),
         "{screen}"
     );
+    assert_eq!(stage.press("y\u{1b}"), None);
+    assert_eq!(stage.model.prompt, None);
+    let screen = stage.screen();
     assert!(screen.contains("revision 2, CHANGED from 1"), "{screen}");
     assert_eq!(stage.press("ay"), None, "at once it is not yet seen");
     assert_eq!(item(&stage.approvals, &id("aaaa")).state(), State::Pending);
@@ -153,7 +155,7 @@ fn what_changed_between_the_look_and_the_yes_is_not_decided() {
         seen: 2,
         hours: None,
     };
-    assert_eq!(stage.press("ay"), Some(yes));
+    assert_eq!(stage.confirm("a"), Some(yes));
 }
 
 #[test]
@@ -202,15 +204,92 @@ fn a_question_that_has_no_room_for_all_its_actions_says_so() {
 #[test]
 fn a_key_does_not_decide_what_has_just_slid_under_it() {
     let mut stage = Stage::with(80, 24, &["aaaa", "bbbb"]);
-    let by = who().unwrap();
-    let (seen, note) = (None, None);
-    let no = decide::No { by, seen, note };
-    decide::deny(&stage.folders, &stage.approvals, &id("aaaa"), no).unwrap();
-    stage.look();
+    stage.refuse("aaaa");
     assert_eq!(stage.press("d\n"), None);
     assert!(stage.screen().contains("bbbb"), "the other is selected");
     assert_eq!(stage.model.prompt, None);
     assert_eq!(item(&stage.approvals, &id("bbbb")).state(), State::Pending);
+}
+
+/// What somebody was writing is neither a command nor a part of another answer.
+#[test]
+fn a_question_whose_approval_is_gone_takes_the_rest_of_the_words() {
+    for (keys, width) in [("dno", 80), ("cno", 80), ("A1", 80), ("a", 80), ("dno", 20)] {
+        let mut stage = Stage::with(80, 24, &["aaaa", "bbbb"]);
+        stage.press(keys);
+        stage.refuse("aaaa");
+        stage.size = (width, 24);
+        let said = |stage: &mut Stage| stage.screen().replace('\n', " ");
+        let wanted = ["aaaa does not wait any", "nothing was decided by"];
+        for c in "way, quickly? A8dcjyTyq".chars() {
+            // Long after any guard against what slid.
+            stage.model.now_ms += 2000;
+            assert_eq!(stage.press(&c.to_string()), None, "{keys}: {c}");
+            stage.model.paste("ay");
+            let screen = said(&mut stage);
+            for part in wanted {
+                assert!(screen.contains(part), "{keys}: {c}\n{screen}");
+            }
+        }
+        let bbbb = item(&stage.approvals, &id("bbbb"));
+        assert_eq!(bbbb.state(), State::Pending, "{keys}");
+        for size in [(0, 0), (1, 1), (2, 3), (20, 5), (80, 24), (300, 90)] {
+            stage.size = size;
+            stage.draw();
+        }
+        stage.size = (80, 24);
+        // Closed, what slid below it is not decided at once.
+        for close in ["\n", "\u{1b}"] {
+            let gone = stage.model.prompt.clone();
+            assert!(matches!(gone, Some(Prompt::Gone(..))), "{gone:?}");
+            assert_eq!(stage.press(close), None);
+            assert_eq!(stage.model.prompt, None, "{keys}");
+            assert_eq!(stage.press("d"), None);
+            assert_eq!(stage.model.prompt, None, "{keys}: it opened at once");
+            stage.model.prompt = gone;
+        }
+    }
+}
+
+#[test]
+fn what_expires_under_a_note_leaves_its_words_where_they_were() {
+    let mut stage = Stage::new(80, 24);
+    let soon = now_ms() + 5_000;
+    let early = policy::approval::root::Ask {
+        deadline_ms: soon,
+        ..ask("early", "build")
+    };
+    put(&stage.approvals, &early);
+    put(&stage.approvals, &ask("late", "build"));
+    stage.look();
+    let at = (stage.model.waiting.iter()).position(|item| item.id().as_str() == "early");
+    stage.model.turn_to(at.unwrap());
+    stage.model.focus = Pane::Approvals;
+    stage.press("dwh");
+    assert!(matches!(stage.model.prompt, Some(Prompt::Deny(..))));
+    stage.model.tick(soon + 800);
+    stage.model.tick(soon + 3_000);
+    assert_eq!(stage.press("ya"), None);
+    stage.model.tick(soon + 6_000);
+    assert_eq!(stage.press("y"), None);
+    assert!(stage.screen().contains("early does not wait any more"));
+}
+
+#[test]
+fn a_yes_that_was_on_its_way_before_the_question_is_none() {
+    for keys in ["a", "A8\n"] {
+        let mut stage = Stage::with(80, 24, &["aaaa"]);
+        stage.press(keys);
+        stage.model.now_ms += 499;
+        assert_eq!(stage.press("y"), None, "{keys}");
+        let screen = stage.screen();
+        for part in ["Approve aaaa, revision 1", "press y again"] {
+            assert!(screen.contains(part), "{part}\n{screen}");
+        }
+        stage.model.now_ms += 1;
+        let yes = stage.press("y");
+        assert!(matches!(yes, Some(Command::Approve { .. })), "{yes:?}");
+    }
 }
 
 #[test]
