@@ -35,6 +35,7 @@ use super::question;
 use crate::approvals::{Approvals, ApprovalsError, new_id, now_ms};
 use crate::folders::Folders;
 use crate::task::OnAsk;
+pub use back::Back;
 pub use told::{Asked, Asker, Became, Case, Commented, Decided, News, PEOPLES, Tree, Waits, shown};
 use told::{cannot, refusal, refused};
 

@@ -3,6 +3,7 @@
 //! its supervisor is gone: whatever waits for people is taken out of the queue, and the record says
 //! that the task has ended.
 
+use policy::approval::item::State;
 use policy::approval::store::Filter;
 use policy::approval::{Event, Store, desk};
 
@@ -25,22 +26,34 @@ pub fn close(
         task: Some(task.to_string()),
         waiting: true,
     };
-    let mut left = false;
+    let mut left = Vec::new();
     for item in approvals.list(&filter)?.into_iter().flatten() {
-        let why = why.to_owned();
-        let withdraw = Event::Withdraw { why };
+        let note = why.to_owned();
+        let withdraw = Event::Withdraw { why: note.clone() };
         // One that was decided meanwhile stays as it is.
-        left |= desk::act(&approvals, item.id(), &withdraw, now_ms()).is_ok();
+        if desk::act(&approvals, item.id(), &withdraw, now_ms()).is_ok() {
+            left.push(What::Decided {
+                approval: item.id().to_string(),
+                state: State::Withdrawn.to_string(),
+                by: Vec::new(),
+                note: Some(note),
+            });
+        }
     }
-    if left && let Ok(record) = Events::open(folders) {
-        let (code, reason) = (Some(i32::from(code)), why.to_owned());
-        let event = events::Event {
+    if !left.is_empty()
+        && let Ok(record) = Events::open(folders)
+    {
+        let of_task = |what| events::Event {
             task: Some(task.to_string()),
             root: None,
-            what: What::TaskEnded { code, reason },
+            what,
         };
+        for what in left {
+            record.note(of_task(what));
+        }
+        let (code, reason) = (Some(i32::from(code)), why.to_owned());
         // A full disk keeps nobody from anything here.
-        let _ = record.seal(event);
+        let _ = record.seal(of_task(What::TaskEnded { code, reason }));
     }
     Ok(())
 }
@@ -48,7 +61,6 @@ pub fn close(
 #[cfg(test)]
 mod tests {
     use policy::approval::Ask;
-    use policy::approval::item::State;
 
     use super::*;
     use crate::approvals::sample::{ask, item, put};
@@ -72,8 +84,15 @@ mod tests {
         assert_eq!(state(&mine), State::Withdrawn);
         assert!(state(&other).waits());
         let recorded = std::fs::read_to_string(events::path(&folders)).unwrap();
-        assert_eq!(recorded.lines().count(), 1, "{recorded}");
-        assert!(recorded.contains("task-ended") && recorded.contains("0000aaaa"));
-        assert!(recorded.contains("\"code\":125"), "{recorded}");
+        let lines: Vec<&str> = recorded.lines().collect();
+        let [withdrawn, ended] = lines[..] else {
+            panic!("{recorded}");
+        };
+        for part in ["0000aaaa", "decided", "mine", "withdrawn", "it is gone"] {
+            assert!(withdrawn.contains(part), "{part}: {recorded}");
+        }
+        for part in ["0000aaaa", "task-ended", "\"code\":125"] {
+            assert!(ended.contains(part), "{part}: {recorded}");
+        }
     }
 }

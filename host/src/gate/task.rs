@@ -26,6 +26,7 @@ use crate::poll::Interests;
 
 mod answers;
 mod approved;
+mod back;
 mod gate;
 mod held;
 mod roots;
@@ -172,7 +173,7 @@ impl<'a> Task<'a> {
         self.over = true;
         self.last_words();
         self.hear();
-        self.asks.withdraw_all(|_| true, "its task ended");
+        self.withdraw_all(|_| true, "its task ended");
         let gone = || {
             (
                 None,
@@ -281,7 +282,7 @@ impl<'a> Task<'a> {
                 ToLoop::Root(root) => self.root(root),
                 ToLoop::Gone(root) => {
                     let why = "nobody waits for the command any more";
-                    self.asks.withdraw(Asker::Root(root), why);
+                    self.withdraw(Asker::Root(root), why);
                 }
                 ToLoop::Hold(hold) => self.hold(hold),
                 ToLoop::Parked => self.parked(),

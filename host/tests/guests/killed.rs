@@ -87,6 +87,7 @@ fn while_it_waits_the_question_is_withdrawn() {
         &all,
         &[
             json!({ "kind": "asked", "approval": id }),
+            json!({ "kind": "decided", "approval": id, "state": "withdrawn" }),
             json!({ "kind": "task-ended" }),
         ],
     );

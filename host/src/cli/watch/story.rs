@@ -194,10 +194,10 @@ impl Story {
         let mut found = false;
         for deed in &mut self.deeds {
             if deed.mark == Mark::Ask && deed.approval.as_deref() == Some(asked) {
-                deed.mark = if state == "approved" {
-                    Mark::Allow
-                } else {
-                    Mark::Deny
+                deed.mark = match state {
+                    "approved" => Mark::Allow,
+                    "withdrawn" => Mark::Gone,
+                    _ => Mark::Deny,
                 };
                 let people = if by.is_empty() { "" } else { " by " };
                 deed.why = short(&format!("{asked} {state}{people}{}", by.join(", ")));

@@ -296,6 +296,16 @@ fn actions_have_their_verdicts_and_what_people_said() {
         "{screen}"
     );
     assert!(!screen.contains(" ASK "), "{screen}");
+    stage.event(
+        Some(2),
+        json!({"kind": "root", "by": "exec", "action": {"exec": ["rm"]}}),
+    );
+    let asked = json!({"kind": "asked", "approval": "k3bb", "line": "rm"});
+    let gone = json!({"kind": "decided", "approval": "k3bb", "state": "withdrawn"});
+    stage.event(Some(2), asked);
+    stage.event(None, gone);
+    let screen = stage.screen();
+    assert!(screen.contains("gone  exec: rm"), "{screen}");
 }
 
 #[test]

@@ -7,6 +7,15 @@ use policy::approval::{ItemId, desk};
 use super::{Asker, Asks, Case, Waiting};
 use crate::approvals::now_ms;
 
+/// An item that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// Which.
+    pub item: ItemId,
+    /// The root action of one that waited for it.
+    pub root: u64,
+}
+
 impl<S> Asks<S> {
     /// What people are asked about by itself, and in which item of the queue.
     pub fn cases(&self) -> impl Iterator<Item = (&ItemId, &Case<S>)> {
@@ -27,22 +36,24 @@ impl<S> Asks<S> {
         gone.into_iter().map(|one| one.case).collect()
     }
 
-    /// What waited is gone; whether it waited.
-    pub fn withdraw(&mut self, asker: Asker, why: &str) -> bool {
-        let Some(at) = self.waiting.iter().position(|one| one.case.asker == asker) else {
-            return false;
-        };
+    /// What waited is gone: what people need not decide any more for that; none if it did not
+    /// wait.
+    pub fn withdraw(&mut self, asker: Asker, why: &str) -> Option<Vec<Back>> {
+        let at = self
+            .waiting
+            .iter()
+            .position(|one| one.case.asker == asker)?;
         let gone = self.waiting.remove(at);
-        self.let_go(&gone.item, why);
+        let back = self.let_go(&gone, why);
         self.rest();
-        true
+        Some(back.into_iter().collect())
     }
 
-    /// All of a kind is gone.
-    pub fn withdraw_all(&mut self, which: impl Fn(Asker) -> bool, why: &str) {
-        for gone in self.take(|one| which(one.case.asker)) {
-            self.let_go(&gone.item, why);
-        }
+    /// All of a kind is gone: what people need not decide any more for that.
+    pub fn withdraw_all(&mut self, which: impl Fn(Asker) -> bool, why: &str) -> Vec<Back> {
+        let gone = self.take(|one| which(one.case.asker));
+        let back = gone.iter().filter_map(|gone| self.let_go(gone, why));
+        back.collect()
     }
 
     /// Takes out what waits of a kind.
@@ -55,14 +66,17 @@ impl<S> Asks<S> {
     }
 
     /// Nobody need decide what nobody waits for.
-    fn let_go(&mut self, item: &ItemId, why: &str) {
+    fn let_go(&mut self, gone: &Waiting<S>, why: &str) -> Option<Back> {
+        let item = &gone.item;
         if self.waiting.iter().any(|waiting| waiting.item == *item) {
-            return;
+            return None;
         }
-        if let Ok(store) = self.store() {
-            let why = why.to_owned();
-            // One that was decided meanwhile stays as it is.
-            let _ = desk::act(store, item, &Event::Withdraw { why }, now_ms());
-        }
+        let (store, why) = (self.store().ok()?, why.to_owned());
+        // One that was decided meanwhile, or taken back for another that waited, stays as it is.
+        desk::act(store, item, &Event::Withdraw { why }, now_ms()).ok()?;
+        Some(Back {
+            item: item.clone(),
+            root: gone.case.root,
+        })
     }
 }

@@ -164,7 +164,8 @@ impl Task<'_> {
         };
         if let Err(why) = self.book.seal(Some(waits.root), what) {
             let why = short(&format!("gate:record: it cannot be recorded: {why}"));
-            self.asks.withdraw(waits.asker, &why);
+            // That it was asked is not recorded either.
+            let _ = self.asks.withdraw(waits.asker, &why);
             return self.tell_asker(waits.asker, &refusal(why), Vec::new());
         }
         self.tell(&FromLoop::Asked(wire::Asked {

@@ -59,8 +59,7 @@ impl Task<'_> {
             Asker::Root(_) => false,
         };
         self.said.disconnected();
-        self.asks
-            .withdraw_all(of_gate, "the gate that asked is gone");
+        self.withdraw_all(of_gate, "the gate that asked is gone");
     }
 
     /// Reads what the gate says.
@@ -135,7 +134,7 @@ impl Task<'_> {
             Kind::Withdrawn => {
                 let Withdrawn { id } = frame.decode(kind)?;
                 let why = "the process that asked is gone";
-                if self.asks.withdraw(Asker::Intent(id), why) {
+                if self.withdraw(Asker::Intent(id), why) {
                     self.book.note(None, What::Withdrawn { id });
                 }
                 self.unsaid(id, why);

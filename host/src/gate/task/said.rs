@@ -259,7 +259,7 @@ impl Task<'_> {
         self.said.open.remove(&id);
         if !reply.allow {
             let others = |asker| matches!(asker, Asker::Said(of, _) if of == id);
-            self.asks.withdraw_all(others, "another step was refused");
+            self.withdraw_all(others, "another step was refused");
         }
         let reason = reply.reason.clone();
         if id == PEOPLES {
@@ -327,7 +327,7 @@ impl Task<'_> {
     pub(super) fn unsaid(&mut self, id: u64, why: &str) {
         if id != PEOPLES && self.said.open.remove(&id).is_some() {
             let its = |asker| matches!(asker, Asker::Said(of, _) if of == id);
-            self.asks.withdraw_all(its, why);
+            self.withdraw_all(its, why);
             self.book.note(None, What::Withdrawn { id });
         }
     }

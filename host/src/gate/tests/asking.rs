@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What people are asked, and what their answers do.
 
+use serde_json::json;
+
 use super::*;
 use crate::gate::asks::WAITING;
 
@@ -144,6 +146,60 @@ fn what_nobody_waits_for_any_more_is_taken_out_of_the_queue() {
     rig.end();
     let third = store.load(&third.parse().unwrap()).unwrap().0;
     assert_eq!(third.state(), State::Withdrawn);
+}
+
+/// One item is asked about by two, and goes with both of them.
+#[test]
+fn that_a_question_was_withdrawn_is_recorded_once_and_before_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rig, mut guest) = Rig::with_guest(begin(dir.path()));
+    // A command whose client is gone, as after a signal to it.
+    assert_eq!(rig.root(70_000, &["rm", "-rf", "lib"]).0, Answer::Waits);
+    let waiting = Filter {
+        task: None,
+        waiting: true,
+    };
+    let waits = rig.store().list(&waiting).unwrap();
+    let command = waits[0].as_ref().unwrap().id().to_string();
+    rig.say(&ToLoop::Gone(70_000));
+    wait_for(|| rig.item(&command).state() == State::Withdrawn);
+    let id = guest.run(1, &["rm", "-rf", "src"]);
+    let process = guest.asked(id);
+    guest.say(Kind::Withdrawn, &Withdrawn { id });
+    wait_for(|| rig.item(&process).state() == State::Withdrawn);
+    let two = [
+        guest.run(2, &["rm", "-rf", "src"]),
+        guest.run(2, &["rm", "-rf", "lib"]),
+    ];
+    let [gate, same] = two.map(|id| guest.asked(id));
+    assert_eq!(gate, same);
+    let mut guest = rig.guest();
+    wait_for(|| rig.item(&gate).state() == State::Withdrawn);
+    let id = guest.run(3, &["rm", "-rf", "src"]);
+    let task = guest.asked(id);
+    // What was decided is not withdrawn as well.
+    let id = guest.run(4, &["rm", "-rf", "src"]);
+    let decided = guest.asked(id);
+    rig.decide(&decided, false);
+    assert!(!guest.verdict(id).allow);
+    let recorded = rig.recorded();
+    let withdrawn = recorded.iter().filter(|line| line["state"] == "withdrawn");
+    let withdrawn: Vec<_> = withdrawn
+        .map(|line| json!([line["kind"], line["approval"], line["root"], line["note"]]))
+        .collect();
+    let wanted = [
+        json!([
+            "decided",
+            command,
+            70_000,
+            "nobody waits for the command any more"
+        ]),
+        json!(["decided", process, 1, "the process that asked is gone"]),
+        json!(["decided", gate, 2, "the gate that asked is gone"]),
+        json!(["decided", task, 3, "its task ended"]),
+    ];
+    assert_eq!(withdrawn, wanted, "{recorded:#?}");
+    assert_eq!(recorded.last().unwrap()["kind"], "task-ended");
 }
 
 #[test]
