@@ -15,7 +15,8 @@ pub const SOCKET: &str = "/run/ampoule/agent.sock";
 
 const USAGE: &str = "\
 usage: ampoule-agent declare [--json] FILE   say what will be done: a plan or an action as JSON; - is stdin
-       ampoule-agent ask [--json] -- COMMAND...   ask whether a command may run, and wait for the answer
+       ampoule-agent ask [--json] -- COMMAND...   ask whether a command may run, and wait for the answer;
+                                             one word with blanks is a line of shell
        ampoule-agent status [--json]         what is decided of this task, and what it waits for
 exit: 0 allowed, 10 asked and not answered, 11 denied, 2 usage or a declaration that makes no sense,
       1 no answer
@@ -72,17 +73,26 @@ fn request(args: &[OsString]) -> Result<Option<String>, String> {
             let words = at.and_then(|at| args.get(at.saturating_add(1)..));
             let words = words.filter(|words| !words.is_empty());
             let words = words.ok_or("ask about what? write the command behind --")?;
-            let words: Vec<String> = words.iter().map(|word| quoted(word.as_bytes())).collect();
             let cwd = std::env::current_dir().unwrap_or_default();
             let cwd = quoted(cwd.as_os_str().as_bytes());
-            let exec = words.join(",");
-            Ok(Some(format!(
-                "{{\"ask\":{{\"exec\":[{exec}],\"cwd\":{cwd}}}}}"
-            )))
+            let asked = asked(words);
+            Ok(Some(format!("{{\"ask\":{{{asked},\"cwd\":{cwd}}}}}")))
         }
         Some(other) => Err(format!("there is no '{other}'")),
         None => Err("say what to do".to_owned()),
     }
+}
+
+/// What is asked about. One word with blanks is no program's name but a line that was quoted whole,
+/// as `ampoule policy check` takes it.
+fn asked(words: &[OsString]) -> String {
+    if let [line] = words
+        && line.to_string_lossy().contains(char::is_whitespace)
+    {
+        return format!("\"shell\":{}", quoted(line.as_bytes()));
+    }
+    let words: Vec<String> = words.iter().map(|word| quoted(word.as_bytes())).collect();
+    format!("\"exec\":[{}]", words.join(","))
 }
 
 fn read(file: &OsString) -> Result<String, String> {
@@ -200,6 +210,22 @@ mod tests {
         assert!(said(&["ask"]).is_err() && said(&["ask", "--"]).is_err());
         assert!(said(&[]).is_err() && said(&["dance"]).is_err());
         assert_eq!(said(&["--help"]), Ok(None));
+    }
+
+    #[test]
+    fn one_word_with_blanks_is_a_line_of_shell() {
+        for (words, wanted) in [
+            (
+                &["rm -rf /a /b"][..],
+                r#"{"ask":{"shell":"rm -rf /a /b","cwd":""#,
+            ),
+            (&["ls\n\"x\""], r#"{"ask":{"shell":"ls\u000a\"x\"","cwd":""#),
+            (&["ls"], r#"{"ask":{"exec":["ls"],"cwd":""#),
+            (&["rm -r", "x"], r#"{"ask":{"exec":["rm -r","x"],"cwd":""#),
+        ] {
+            let line = said(&[&["ask", "--"], words].concat()).unwrap().unwrap();
+            assert!(line.starts_with(wanted), "{line}");
+        }
     }
 
     #[test]
