@@ -4,6 +4,7 @@
 //! Pure functions of the words. A program that runs another one (a wrapper, an interpreter, a
 //! remote shell) does not look inside: it says so with [`Run`], and `shell` follows.
 
+mod client;
 mod files;
 mod filters;
 mod given;
@@ -17,6 +18,7 @@ mod system;
 pub mod tables;
 mod wrappers;
 
+pub use client::only_called_so;
 pub use files::write_to;
 pub use network::dev_tcp;
 
@@ -174,7 +176,8 @@ pub fn is_known(name: &str) -> bool {
 /// What a command would do.
 #[must_use]
 pub fn run(call: &Call) -> Outcome {
-    let outcome = filters::run(call)
+    let outcome = client::run(call)
+        .or_else(|| filters::run(call))
         .or_else(|| wrappers::run(call))
         .or_else(|| interpreters::run(call))
         .or_else(|| files::run(call))

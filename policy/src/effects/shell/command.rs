@@ -222,7 +222,8 @@ impl Shell<'_> {
                 self.hard(Hard::UnreadScript, program.span, &text);
             }
         }
-        self.judged(name, program, args, stdin)
+        let other = program::only_called_so(folder, name);
+        self.judged(if other { path } else { name }, program, args, stdin)
     }
 
     /// What `program` says of the command, and what follows from it.
