@@ -22,6 +22,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use policy::action::{Act, Action, CONNECT, FileWrite, Request};
+use policy::effects::program::tables::settings;
 use protocol::actions::{self, Connect, Intent, Rename, Run};
 
 use super::scripts::Scripts;
@@ -108,30 +109,10 @@ fn names(run: &Run) -> Vec<String> {
 /// Folders that git's own programs are in.
 const GIT_CORE: [&str; 2] = ["/usr/lib/git-core", "/usr/libexec/git-core"];
 
-/// Settings of git by which it runs nothing and sends nothing elsewhere.
-const GIT_SETTINGS: [&str; 8] = [
-    "user.",
-    "author.",
-    "committer.",
-    "color.",
-    "advice.",
-    "init.defaultbranch",
-    "gc.auto",
-    "commit.gpgsign",
-];
-
 fn is_plain(name: &str, value: &str) -> bool {
     match name {
         "GIT_EXEC_PATH" => GIT_CORE.contains(&value),
-        // As `git -c` hands them on (`sq_quote` in git's quote.c): 'key'='value' 'key'='value'.
-        "GIT_CONFIG_PARAMETERS" => {
-            let words = value.split_ascii_whitespace();
-            let mut keys = words.filter(|word| word.starts_with('\''));
-            keys.all(|word| {
-                let key = word.trim_start_matches('\'').to_ascii_lowercase();
-                GIT_SETTINGS.iter().any(|known| key.starts_with(known))
-            }) && !value.contains('!')
-        }
+        "GIT_CONFIG_PARAMETERS" => settings::are_plain(value),
         _ => false,
     }
 }

@@ -4,6 +4,7 @@
 
 use tree_sitter::Node;
 
+use super::super::program::tables::settings;
 use super::super::word::Stream;
 use super::super::{Effect, Harm, Kind, Span, Target};
 use super::expand::{source, span};
@@ -107,7 +108,9 @@ impl Shell<'_> {
         let program = Target::Program(value.text.clone());
         // `ENV=production` is what people write; a shell's start-up file is a path.
         let custom = name == "ENV" && !value.text.contains('/');
-        if is(LOADED) && !value.text.is_empty() && !custom {
+        // Git sets it for the programs it starts itself.
+        let plain = name == "GIT_CONFIG_PARAMETERS" && settings::are_plain(&value.text);
+        if is(LOADED) && !value.text.is_empty() && !custom && !plain {
             let why = "has code of its own loaded into every program that starts";
             let rule = "shell:loaded-code";
             self.effect(

@@ -29,6 +29,7 @@ mod line;
 mod pattern;
 mod raw;
 mod rule;
+pub mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
