@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Walks the statements of a syntax tree. What a statement prints is what it returns.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
@@ -34,6 +35,7 @@ fn made() -> Option<Parser> {
 /// every hundred steps, and each piece that it reads counts as well, because what it reads again
 /// and again (a text full of `<<`) is no step to it.
 fn parse(text: &str, patience: &mut u32) -> Option<Tree> {
+    let text = &*harmless(text);
     let left = Cell::new(patience.saturating_sub(1));
     let tree = PARSER.with(|parser| {
         let mut parser = parser.try_borrow_mut().ok()?;
@@ -63,6 +65,39 @@ fn parse(text: &str, patience: &mut u32) -> Option<Tree> {
     *patience = left.get();
     tree.filter(|_| left.get() > 0)
 }
+
+/// The text with no character behind a brace that tree-sitter-bash would ask `isdigit` of (`{1..3}`
+/// in its scanner.c) and that is in no table of the C library: it would read beyond it and crash.
+/// In its place stands one that is as long and as little special, so that all spans are the same.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let mut made = String::new();
+    let mut done = 0;
+    for (brace, _) in text.match_indices('{') {
+        let mut rest = text[brace + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
+        if let Some(second) = rest.strip_prefix("..") {
+            rest = second.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        let Some(char) = rest.chars().next().filter(|char| *char > LATIN) else {
+            continue;
+        };
+        let at = text.len() - rest.len();
+        made.push_str(&text[done..at]);
+        made.push_str(match char.len_utf8() {
+            2 => "é",
+            3 => "éx",
+            _ => "éé",
+        });
+        done = at + char.len_utf8();
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    made.push_str(&text[done..]);
+    Cow::Owned(made)
+}
+
+/// The last character that every C library has in its tables.
+const LATIN: char = '\u{FF}';
 
 impl Shell<'_> {
     /// The syntax tree of a text; nothing when that would be too much work.
@@ -341,4 +376,27 @@ pub(super) fn append(out: &mut Stream, more: &Stream) {
         }
         _ => None,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_behind_a_brace_that_no_table_has_is_read_past() {
+        for char in ['\u{10FFFF}', UNKNOWN, '\u{20000}', '日', 'ł', 'é'] {
+            for brace in ["{", "{12", "{1..", "{..3"] {
+                let text = format!("echo {brace}{char}}}; rm '{brace}{char}' x");
+                assert_eq!(harmless(&text).len(), text.len());
+                assert!(harmless(&text).chars().all(|char| char <= LATIN));
+                let tree = parse(&text, &mut 1000).unwrap();
+                let root = tree.root_node();
+                let last = root.named_child(u32::try_from(root.named_child_count()).unwrap() - 1);
+                let wanted = format!("rm '{brace}{char}' x");
+                assert_eq!(source(last.unwrap(), &text), wanted, "{text}");
+            }
+        }
+        let text = "echo {1..3} 日 {a日} ${x}";
+        assert!(matches!(harmless(text), Cow::Borrowed(same) if same == text));
+    }
 }
