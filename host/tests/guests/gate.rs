@@ -54,7 +54,7 @@ fn a_start_that_the_kernel_refuses_is_forgotten() {
     let script = r#"mkdir /tmp/b; echo x > /tmp/b/true; PATH=/tmp/b:$PATH env true; echo $?
 cat > /tmp/long.py <<'END'
 import os
-try: os.execv("/usr/bin/python3", ["python3", "-c", "pass", "x" * 140000])
+try: os.execve("/usr/bin/python3", ["python3", "-c", "pass"], {"LONG": "x" * 140000})
 except OSError as error: print(error.strerror, flush=True)
 os.execv("/usr/bin/true", ["true"])
 END
