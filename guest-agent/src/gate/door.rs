@@ -288,7 +288,13 @@ impl Client {
             Ok(0) if flags.intersects(PollFlags::HUP | PollFlags::ERR) => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            Ok(0) => self.has_said_all = true,
+            Ok(0) => {
+                self.has_said_all = true;
+                // The end ends a line too.
+                if !self.inbox.is_empty() && self.looked == self.inbox.len() {
+                    self.inbox.push(b'\n');
+                }
+            }
             Ok(read) => {
                 let read = piece.get(..read).unwrap_or_default();
                 self.inbox.extend_from_slice(read);

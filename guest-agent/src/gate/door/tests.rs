@@ -114,13 +114,18 @@ fn ends(client: &UnixStream, how: Shutdown) {
 fn who_has_said_all_is_let_go_after_the_last_answer() {
     let mut served = Served::new();
     let mut client = served.connect();
-    client.write_all(b"{\"a\":1}\n{\"b\":2}\nhalf").unwrap();
+    client
+        .write_all(b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}")
+        .unwrap();
     ends(&client, Shutdown::Write);
     served.settle();
-    assert_eq!(served.said.len(), 2);
+    let said = served.said.last().map(|said| said.json.as_slice());
+    assert_eq!((served.said.len(), said), (3, Some(&b"{\"c\":3}"[..])));
     served.reply(1, "asked", false);
     served.reply(2, "two", true);
-    assert_eq!(read(&mut client), ("asked\ntwo\n".to_owned(), false));
+    served.reply(3, "three", true);
+    let answers = "asked\ntwo\nthree\n".to_owned();
+    assert_eq!(read(&mut client), (answers, false));
     served.reply(1, "one", true);
     assert_eq!(read(&mut client), ("one\n".to_owned(), true));
     assert!(served.door.clients.is_empty());
@@ -264,4 +269,30 @@ fn when_something_waits_of_each_the_new_one_is_refused() {
     assert_eq!(told, (format!("{{}}\n{{}}\n{MADE_ROOM}"), true));
     assert_eq!(served.door.clients.len(), MOST_CLIENTS);
     assert_eq!(served.door.gone(), [0; 0]);
+}
+
+#[test]
+fn nobody_is_heard_while_the_host_is_behind_and_who_said_much_waits_for_it() {
+    let mut served = Served::new();
+    let (_much, _little) = (served.connect(), served.connect());
+    let hears = |served: &Served, is_behind| {
+        let mut hears = Vec::new();
+        served.door.watch(is_behind, &mut |part, _, flags| {
+            if let Part::Client(_) = part {
+                hears.push(flags.contains(PollFlags::IN));
+            }
+        });
+        hears
+    };
+    assert_eq!(hears(&served, false), [true, true]);
+    assert_eq!(hears(&served, true), [false, false]);
+    let whose = *served.door.clients.keys().next().unwrap();
+    for id in 1..=16 {
+        let json = vec![b' '; 1 << 20];
+        let declared = Declared { id, root: 7, json };
+        served.door.said(whose, declared);
+    }
+    assert_eq!(hears(&served, false), [false, true]);
+    served.reply(1, "{}", true);
+    assert_eq!(hears(&served, false), [true, true]);
 }
