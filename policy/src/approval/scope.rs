@@ -20,9 +20,10 @@ use crate::effects::{Analysis, Effect, Hard, Harm, Kind, Target};
 /// Commands that leave the folder in which the next ones run.
 const MOVES: &str = "cd pushd popd chdir";
 
-/// Wrappers that run their command on this machine, in this folder and with these files.
+/// Wrappers that run their command on this machine, in this folder and with these files. So does a
+/// script that was read; what changes the folder in it, or in a makefile, is among the commands.
 const SAME_PLACE: &str = "sudo doas env nice ionice timeout time nohup stdbuf setsid xargs \
-    command builtin exec eval sh bash dash zsh ksh";
+    command builtin exec eval sh bash dash zsh ksh make gmake";
 
 /// One effect, comparable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,7 +93,7 @@ impl Scope {
         let cwd = setting.absolute(cwd.unwrap_or(workspace), Some(workspace));
         let settled = cwd.filter(|_| hard.iter().all(|hard| !hides(*hard)) && !moves(analysis));
         let reach = |effect: &Effect| {
-            let (target, open) = target(effect, setting, settled.as_deref());
+            let (target, open) = target(effect, analysis, setting, settled.as_deref());
             Reach {
                 kind: effect.kind,
                 harm: effect.harm,
@@ -163,10 +164,20 @@ fn moves(analysis: &Analysis) -> bool {
 }
 
 /// The target, absolute if it is a path, and whether it is open.
-fn target(effect: &Effect, setting: &Setting, cwd: Option<&str>) -> (Target, bool) {
+fn target(
+    effect: &Effect,
+    analysis: &Analysis,
+    setting: &Setting,
+    cwd: Option<&str>,
+) -> (Target, bool) {
+    let is_script = |name: &str| {
+        let path = setting.absolute(name, cwd);
+        let mut scripts = analysis.scripts.iter();
+        path.is_some_and(|path| scripts.any(|script| script.path == path))
+    };
     let elsewhere = effect.via.iter().any(|via| {
         let name = via.split_whitespace().next().unwrap_or_default();
-        !is_one_of(SAME_PLACE, name)
+        !is_one_of(SAME_PLACE, name) && !is_script(name)
     });
     match &effect.target {
         Target::Path(path, place) => {
@@ -287,6 +298,39 @@ mod tests {
         let seen = one(Kind::Delete, Harm::High, "/data/x");
         assert!(!inside(&[&of(&[], vec![remote])], &seen));
         assert!(inside(&[&of(&[], vec![wrapped])], &seen));
+    }
+
+    #[test]
+    fn what_a_script_or_a_makefile_does_is_done_where_it_is_started() {
+        let seen = one(Kind::Delete, Harm::High, "/workspace/old");
+        let judged = |via: &[&str], commands: &[&str]| {
+            let mut effect = sample::effect(Kind::Delete, Harm::High, "old");
+            effect.via = via.iter().map(|&one| one.into()).collect();
+            let analysis = Analysis {
+                effects: vec![effect],
+                commands: commands.iter().map(|&line| line.into()).collect(),
+                scripts: vec![crate::effects::Script {
+                    path: "/workspace/clean.sh".into(),
+                    digest: String::new(),
+                }],
+                ..Analysis::default()
+            };
+            Scope::of(&analysis, &Setting::default(), None)
+        };
+        let rm = ["rm -rf old"];
+        for via in [
+            &["sh", "./clean.sh"][..],
+            &["/workspace/clean.sh"],
+            &["make"],
+        ] {
+            assert!(inside(&[&judged(via, &rm)], &seen), "{via:?}");
+            let moved = judged(via, &["cd sub", "rm -rf old"]);
+            assert!(!inside(&[&moved], &seen), "{via:?}");
+        }
+        // One that was not read, and another machine's.
+        for via in [&["./other.sh"][..], &["ssh host", "./clean.sh"]] {
+            assert!(!inside(&[&judged(via, &rm)], &seen), "{via:?}");
+        }
     }
 
     #[test]
