@@ -4,6 +4,8 @@
 //! A field is added with a default and none is ever renamed: old lines are read for ever. What a
 //! line has beyond what is known here (a later version's chain of hashes, signatures) is ignored.
 
+use policy::approval::ItemId;
+use policy::approval::item::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -213,6 +215,18 @@ pub enum What {
         /// What.
         text: String,
     },
+}
+
+impl What {
+    /// Nobody need decide an approval any more.
+    pub fn withdrawn(approval: &ItemId, why: &str) -> Self {
+        Self::Decided {
+            approval: approval.to_string(),
+            state: State::Withdrawn.to_string(),
+            by: Vec::new(),
+            note: Some(why.to_owned()),
+        }
+    }
 }
 
 /// One pass under a grant.

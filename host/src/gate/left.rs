@@ -3,7 +3,6 @@
 //! its supervisor is gone: whatever waits for people is taken out of the queue, and the record says
 //! that the task has ended.
 
-use policy::approval::item::State;
 use policy::approval::store::Filter;
 use policy::approval::{Event, Store, desk};
 
@@ -28,16 +27,12 @@ pub fn close(
     };
     let mut left = Vec::new();
     for item in approvals.list(&filter)?.into_iter().flatten() {
-        let note = why.to_owned();
-        let withdraw = Event::Withdraw { why: note.clone() };
+        let withdraw = Event::Withdraw {
+            why: why.to_owned(),
+        };
         // One that was decided meanwhile stays as it is.
         if desk::act(&approvals, item.id(), &withdraw, now_ms()).is_ok() {
-            left.push(What::Decided {
-                approval: item.id().to_string(),
-                state: State::Withdrawn.to_string(),
-                by: Vec::new(),
-                note: Some(note),
-            });
+            left.push(What::withdrawn(item.id(), why));
         }
     }
     if !left.is_empty()
@@ -61,6 +56,7 @@ pub fn close(
 #[cfg(test)]
 mod tests {
     use policy::approval::Ask;
+    use policy::approval::item::State;
 
     use super::*;
     use crate::approvals::sample::{ask, item, put};

@@ -2,8 +2,6 @@
 //! Questions that are taken back, and the record of that: who reads there that people were asked
 //! also reads that nobody need answer.
 
-use policy::approval::item::State;
-
 use super::super::asks::{Asker, Back};
 use super::Task;
 use crate::events::What;
@@ -25,20 +23,14 @@ impl Task<'_> {
 
     /// Records it. No answer follows that would make it durable, so the last of them does. A record
     /// that is broken keeps nobody from anything here: nothing is let pass.
-    fn took_back(&mut self, back: Vec<Back>, why: &str) {
-        let mut left = back.len();
+    fn took_back(&mut self, mut back: Vec<Back>, why: &str) {
+        let Some(last) = back.pop() else {
+            return;
+        };
         for Back { item, root } in back {
-            left = left.saturating_sub(1);
-            let what = What::Decided {
-                approval: item.to_string(),
-                state: State::Withdrawn.to_string(),
-                by: Vec::new(),
-                note: Some(why.to_owned()),
-            };
-            match left {
-                0 => drop(self.book.seal(Some(root), what)),
-                _ => self.book.note(Some(root), what),
-            }
+            self.book.note(Some(root), What::withdrawn(&item, why));
         }
+        let what = What::withdrawn(&last.item, why);
+        drop(self.book.seal(Some(last.root), what));
     }
 }

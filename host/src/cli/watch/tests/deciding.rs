@@ -251,8 +251,8 @@ fn a_question_whose_approval_is_gone_takes_the_rest_of_the_words() {
     }
 }
 
-#[test]
-fn what_expires_under_a_note_leaves_its_words_where_they_were() {
+/// Two approvals, of which the early one has an end soon; and when that is.
+fn stage_of_early_and_late() -> (Stage, u64) {
     let mut stage = Stage::new(80, 24);
     let soon = now_ms() + 5_000;
     let early = policy::approval::root::Ask {
@@ -262,6 +262,12 @@ fn what_expires_under_a_note_leaves_its_words_where_they_were() {
     put(&stage.approvals, &early);
     put(&stage.approvals, &ask("late", "build"));
     stage.look();
+    (stage, soon)
+}
+
+#[test]
+fn what_expires_under_a_note_leaves_its_words_where_they_were() {
+    let (mut stage, soon) = stage_of_early_and_late();
     let at = (stage.model.waiting.iter()).position(|item| item.id().as_str() == "early");
     stage.model.turn_to(at.unwrap());
     stage.model.focus = Pane::Approvals;
@@ -339,15 +345,7 @@ fn pasted_text_is_written_and_never_a_key() {
 
 #[test]
 fn what_expires_goes_by_itself_and_leaves_the_open_one_as_it_was() {
-    let mut stage = Stage::new(80, 24);
-    let soon = now_ms() + 5_000;
-    let early = policy::approval::root::Ask {
-        deadline_ms: soon,
-        ..ask("early", "build")
-    };
-    put(&stage.approvals, &early);
-    put(&stage.approvals, &ask("late", "build"));
-    stage.look();
+    let (mut stage, soon) = stage_of_early_and_late();
     let late = stage
         .model
         .waiting
