@@ -35,33 +35,24 @@ pub(super) fn run(call: &Call) -> Option<Outcome> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Effect, Kind};
-    use crate::action::{Act, Action};
-    use crate::effects::intent::of;
+    use super::super::NoFiles;
+    use super::super::readers_testing::effects;
+    use crate::action::Action;
+    use crate::effects::Kind;
     use crate::effects::place::Setting;
-    use crate::effects::program::NoFiles;
     use crate::effects::shell::Ground;
     use crate::judge::{Around, Judge};
     use crate::verdict::Verdict;
-
-    fn ground(setting: &Setting) -> Ground<'_> {
-        Ground {
-            setting,
-            cwd: Some("/workspace"),
-            files: &NoFiles,
-        }
-    }
-
-    fn effects(line: &str) -> Vec<Effect> {
-        let setting = Setting::default();
-        let ground = ground(&setting);
-        of(&Action::of(Act::Shell(line.to_owned())), ground).effects
-    }
 
     #[test]
     fn what_the_gate_is_told_runs_nothing() {
         let judge = Judge::built_in().unwrap();
         let setting = Setting::default();
+        let ground = Ground {
+            setting: &setting,
+            cwd: Some("/workspace"),
+            files: &NoFiles,
+        };
         for line in [
             "ampoule-agent ask -- git push --force",
             "ampoule-agent ask --json -- 'rm -rf /workspace /home'",
@@ -72,8 +63,7 @@ mod tests {
             "ampoule-agent status --json",
         ] {
             assert_eq!(effects(line), [], "{line}");
-            let action = Action::of(Act::Shell(line.to_owned()));
-            let judged = judge.action(&action, ground(&setting), None, &Around::default());
+            let judged = judge.action(&Action::shell(line), ground, None, &Around::default());
             assert_eq!(judged.decision.verdict, Verdict::Allow, "{line}");
         }
     }

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Call, Files, Outcome, Run};
+use super::{Call, Files, NoFiles, Outcome, Run};
+use crate::action::Action;
+use crate::effects::intent;
 use crate::effects::place::Setting;
+use crate::effects::shell::Ground;
 use crate::effects::word::{Arg, Stream, Taint};
-use crate::effects::{Harm, Kind};
+use crate::effects::{Effect, Harm, Kind};
 
 /// Files by their absolute paths.
 #[derive(Debug, Default)]
@@ -170,4 +173,15 @@ proptest::proptest! {
             proptest::prop_assert!(out.stdout.text.is_none_or(|text| text.len() <= 1 << 16));
         }
     }
+}
+
+/// The effects of a line of shell, read whole, where there are no files.
+pub(super) fn effects(line: &str) -> Vec<Effect> {
+    let setting = Setting::default();
+    let ground = Ground {
+        setting: &setting,
+        cwd: Some("/workspace"),
+        files: &NoFiles,
+    };
+    intent::of(&Action::shell(line), ground).effects
 }

@@ -92,23 +92,9 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::readers_testing::effects;
     use super::*;
-    use crate::action::Action;
-    use crate::effects::intent::of;
-    use crate::effects::place::Setting;
-    use crate::effects::program::NoFiles;
-    use crate::effects::shell::Ground;
-    use crate::effects::{Effect, Harm};
-
-    fn effects(line: &str) -> Vec<Effect> {
-        let setting = Setting::default();
-        let ground = Ground {
-            setting: &setting,
-            cwd: Some("/workspace"),
-            files: &NoFiles,
-        };
-        of(&Action::shell(line), ground).effects
-    }
+    use crate::effects::Harm;
 
     #[test]
     fn what_git_starts_itself_is_as_harmless_as_what_it_was_told() {
