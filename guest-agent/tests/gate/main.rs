@@ -192,6 +192,17 @@ for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
 }
 
 #[test]
+fn nobody_is_asked_about_a_file_that_may_not_be_run() {
+    let ground = Ground::new();
+    let script = "echo '#!/bin/sh' > x; PATH=.:/bin env x || echo $?; chmod +x x; ./x && echo ran";
+    let (done, policy) = ground.run(script, |_| true);
+    assert_eq!(done.text(), "126\nran\n", "{done:?}");
+    let mut asked = policy.asked();
+    asked.retain(|asked| asked == "run x" || asked == "run ./x");
+    assert_eq!(asked, ["run ./x"]);
+}
+
+#[test]
 fn a_strange_first_line_is_taken_as_the_kernel_takes_it() {
     let ground = Ground::new();
     let long = "y".repeat(4096);
